@@ -1,0 +1,81 @@
+"""Messages on a pipe between a driver and a worker that it started.
+
+A frame is eight bytes of little-endian length and as many bytes of content. To a worker, a frame's content is a
+group of payloads, made with `pack_group`. From a worker, it is the pickled `(nonce, Outcome)` of one payload, in the
+group's order, or `(nonce, "nested")` when a task runs a graph of its own: the payloads behind it come back
+unstarted, as `(nonce, "returned")`, and the worker itself is busy for as long as that takes.
+"""
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+_LENGTH = struct.Struct("<Q")
+
+
+def write_frame(stream: BinaryIO, content: bytes) -> None:
+    """Write one frame, and flush."""
+    stream.write(_LENGTH.pack(len(content)) + content)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """Read one frame; None at the end of the stream, also when it ends in the middle of one."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    content = stream.read(length)
+    return content if len(content) == length else None
+
+
+class FrameBuffer:
+    """Cuts a stream of bytes, arriving in pieces, into frames.
+
+    >>> buffer = FrameBuffer()
+    >>> buffer.feed(frame(b"one") + frame(b"two")[:9])
+    [b'one']
+    >>> buffer.feed(frame(b"two")[9:])
+    [b'two']
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take what arrived and give the frames that are now whole."""
+        self._data += data
+        frames, at = [], 0
+        while len(self._data) - at >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._data, at)
+            end = at + _LENGTH.size + length
+            if len(self._data) < end:
+                break
+            frames.append(bytes(self._data[at + _LENGTH.size : end]))
+            at = end
+        del self._data[:at]
+        return frames
+
+
+def frame(content: bytes) -> bytes:
+    """Make one frame."""
+    return _LENGTH.pack(len(content)) + content
+
+
+def pack_group(payloads: Sequence[bytes]) -> bytes:
+    """Put several payloads into one frame's content."""
+    return b"".join([_LENGTH.pack(len(payload)) + payload for payload in payloads])
+
+
+def unpack_group(content: bytes) -> Iterator[bytes]:
+    """Take the payloads of a group apart again.
+
+    >>> list(unpack_group(pack_group([b"a", b"bc"])))
+    [b'a', b'bc']
+    """
+    at = 0
+    while at < len(content):
+        (length,) = _LENGTH.unpack_from(content, at)
+        yield content[at + _LENGTH.size : at + _LENGTH.size + length]
+        at += _LENGTH.size + length

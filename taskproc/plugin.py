@@ -1,0 +1,325 @@
+"""The contract between the core and a backend, version 1. Backends import from here, and from nowhere else.
+
+A backend takes jobs (attempts at tasks), has each run by a worker somewhere, and reports how it ended. It knows
+nothing of graphs, caches or results. `docs/write-a-backend.md` builds one step by step, and `taskproc.testing`
+holds the suite that tells whether it is right.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pluggy
+
+from .errors import BackendError, BackendUnavailable, OptionError, SubmitUnknown, TaskprocError
+from .frames import read_frame, write_frame
+from .options import NoOptions, Portable, count, duration, memory, option, seconds
+from .outcome import Outcome, signal_name
+from .worker import cancel_execution, execute
+
+__all__ = [
+    "API_VERSION",
+    "Backend",
+    "BackendContext",
+    "BackendError",
+    "BackendPlugin",
+    "BackendUnavailable",
+    "Capabilities",
+    "DurableBackend",
+    "Event",
+    "Job",
+    "JobRef",
+    "NoOptions",
+    "OptionError",
+    "Outcome",
+    "Portable",
+    "Reports",
+    "RunInfo",
+    "RunReport",
+    "Staging",
+    "SubmitUnknown",
+    "TaskprocError",
+    "cancel_execution",
+    "count",
+    "duration",
+    "execute",
+    "hookimpl",
+    "hookspec",
+    "memory",
+    "option",
+    "read_frame",
+    "seconds",
+    "signal_name",
+    "write_frame",
+]
+
+API_VERSION = 1
+hookspec = pluggy.HookspecMarker("taskproc")
+hookimpl = pluggy.HookimplMarker("taskproc")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at one task. A retry is a new Job; the worker lets a nonce start once, ever.
+
+    Args:
+        nonce: The attempt's own name, 32 hexadecimal digits.
+        task: The task's name, such as `pkg.mod.Train`.
+        label: For people, and safe in a scheduler's job name: `Train-7`.
+        directory: The instance directory. It may not exist yet.
+        options: This backend's options dataclass for this attempt, frozen and hashable.
+        prefix: The prefix command, to route by and to show; the worker itself applies it.
+        timeout: Seconds that the task may run; the worker enforces it, a scheduler may too.
+        expected: Seconds that an earlier attempt at this task, or others of its class, took.
+        payload: Makes the pickled worker; called when the bytes are needed, at most once per submission.
+    """
+
+    nonce: str
+    task: str
+    label: str
+    directory: Path
+    options: Any
+    prefix: str = ""
+    timeout: float | None = None
+    expected: float | None = None
+    payload: Callable[[], bytes] = field(default=bytes, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class JobRef:
+    """Where an attempt of an earlier driver went, read from the ledger.
+
+    Args:
+        staged: The set that it was staged in; the set's name is the scheduler's job name.
+        element: The index of its group in that set, from 0.
+        id: As given to `Reports.accepted`; empty if the scheduler's answer was never noted.
+    """
+
+    staged: Path
+    element: int
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What the core must know of a backend.
+
+    Args:
+        durable: Jobs outlive the driver, and the backend is a `DurableBackend`.
+        window: The most unfinished jobs to hand over at any time; None for all that are ready.
+        gather: Seconds to collect ready jobs for one `submit()`.
+        latency: Seconds until a result written elsewhere must be visible here.
+    """
+
+    durable: bool = False
+    window: int | None = None
+    gather: float = 0.0
+    latency: float = 0.0
+
+
+class Reports(Protocol):
+    """How a backend tells what became of a job: from any thread, in any order.
+
+    Repeated and outdated reports are dropped.
+    """
+
+    def accepted(self, job: Job, id: str) -> None:
+        """Tell that the job was taken, under the scheduler's `id`; it is in the ledger when this returns."""
+
+    def waiting(self, job: Job, reason: str) -> None:
+        """Tell why the job is still queued, in the scheduler's words."""
+
+    def started(self, job: Job, host: str = "", pid: int | None = None) -> None:
+        """Tell that the job's worker runs."""
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """Tell how the job ended, once for every job that was accepted or rejected."""
+
+
+class Staging(Protocol):
+    """Files groups of jobs for worker processes elsewhere, noted in the ledger before any submit."""
+
+    def stage(self, groups: Sequence[Sequence[Job]]) -> Path:
+        """File the jobs; element i of the set runs `groups[i]`, one after another.
+
+        Returns:
+            The set's directory. Its name is unique in this cache and safe as a scheduler's job name.
+        """
+        ...
+
+    def command(self, staged: Path, *, index: int = 0, variable: str = "", first: int = 0) -> list[str]:
+        """Build the argv that runs one element.
+
+        Args:
+            staged: The set's directory.
+            index: The element, when no variable names it.
+            variable: The environment variable that holds the element's index where it runs. If it is unset, empty
+                or below `first`, `index` counts.
+            first: The variable's value for element 0 (LSF and Grid Engine count from 1).
+        """
+        ...
+
+    def ended(self, staged: Path) -> Iterable[tuple[str, Outcome]]:
+        """Read the set's new end marks by one directory listing: (nonce, outcome), each at most once.
+
+        Workers leave a mark per job. A job script may leave the file `ended/element-<index>-<exit status>`, which
+        then speaks for every job of that element that has no mark of its own.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class BackendContext:
+    """What a backend's factory is given.
+
+    Args:
+        options: The run's own options for this backend.
+        max_workers: How many tasks may run at once on this machine.
+        directory: This backend's directory in this run, for scripts and scheduler logs.
+        report: Where to report to.
+        staging: Files jobs for workers elsewhere.
+        serve: The argv of a worker that is fed payloads on its stdin; see `taskproc.frames` for the protocol.
+    """
+
+    options: Any
+    max_workers: int
+    directory: Path
+    report: Reports
+    staging: Staging
+    serve: Sequence[str]
+
+
+class Backend(Protocol):
+    """Runs jobs. One thread per backend makes every call, one at a time; calls may block.
+
+    `submit()` reports each job accepted, or finished as rejected; the exception, if any, tells of the rest.
+    Every accepted job is reported finished, once, also after `cancel()`.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the core must know; read once, after the factory returns."""
+        ...
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take jobs, all of one options value.
+
+        Raises:
+            BackendUnavailable: None of the unreported jobs was taken.
+            SubmitUnknown: Some of them may have been.
+        """
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        """End these jobs: whole arrays, whole process trees."""
+
+    def close(self, detach: bool) -> None:
+        """Stop following jobs and let go of everything; with `detach`, durable jobs live on."""
+
+
+class DurableBackend(Backend, Protocol):
+    """A backend whose jobs outlive the driver."""
+
+    def adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> Sequence[Job]:
+        """Follow jobs that an earlier driver, or an unanswered submit, may have left; return those never taken.
+
+        A job that is not returned is followed and reported as if it had been submitted here.
+        """
+        ...
+
+    def preview(self, jobs: Sequence[Job]) -> str:
+        """Write out exactly what `submit()` would do, for `--dry-run`."""
+        ...
+
+
+@dataclass(frozen=True)
+class BackendPlugin:
+    """What an entry point in the group `taskproc` yields. A leaf has a factory; a router has a route.
+
+    Args:
+        name: Equals the entry point's name.
+        summary: One line for `taskproc backends`.
+        options: A frozen dataclass whose fields are made with `option()`.
+        factory: Makes the backend, at most once a run.
+        route: From a job to another backend's name.
+        api_version: The version of this contract that the plugin was written against. Leave it out to say "this".
+    """
+
+    name: str
+    summary: str
+    options: type[Any]
+    factory: Callable[[BackendContext], Backend] | None = None
+    route: Callable[[Job], str] | None = None
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a task in a run.
+
+    Args:
+        time: Seconds since the epoch.
+        kind: What happened.
+        task: The task's name.
+        task_id: Its id, or -1 while it has none.
+        nonce: The attempt.
+        backend: The backend's name.
+        detail: JSON-able: host, pid, reason, seconds.
+    """
+
+    time: float
+    kind: Literal["cached", "ready", "submitted", "waiting", "started", "done", "failed", "lost", "cancelled"]
+    task: str
+    task_id: int
+    nonce: str = ""
+    backend: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run that starts.
+
+    Args:
+        run: The run's name; its directory is `{cache}/taskproc/.runs/{run}`.
+        root: The label of the task asked for.
+        cached: Tasks per name that are fresh already.
+        planned: Tasks per name that will run.
+    """
+
+    run: str
+    root: str
+    cached: Mapping[str, int]
+    planned: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run that ended: `done`, `failed` or `interrupted`, after so many seconds, with tasks per name."""
+
+    run: str
+    status: Literal["done", "failed", "interrupted"]
+    seconds: float
+    done: Mapping[str, int]
+    failed: Mapping[str, int]
+
+
+@hookspec
+def taskproc_backends() -> Iterable[BackendPlugin]:  # type: ignore[empty-body]  # a hook's specification
+    """Give the backends that this plugin brings."""
+
+
+@hookspec
+def run_started(run: RunInfo) -> None:
+    """Learn that a run starts (listeners only)."""
+
+
+@hookspec
+def events(run: RunInfo, events: Sequence[Event]) -> None:
+    """Learn what happened since the last call, in order (listeners only)."""
+
+
+@hookspec
+def run_finished(run: RunInfo, report: RunReport) -> None:
+    """Learn how the run ended (listeners only)."""

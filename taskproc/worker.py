@@ -1,0 +1,3 @@
+"""placeholder"""
+def execute(payload, capture): raise NotImplementedError
+def cancel_execution(nonce): raise NotImplementedError
