@@ -1,0 +1,1 @@
+"""Real schedulers for the tests, started by hand under a directory of their own."""

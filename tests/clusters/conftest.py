@@ -1,0 +1,5 @@
+"""The clusters' own tests use the fixtures that they give to everyone."""
+
+from tests.clusters.plugin import breakable_slurm, slurm, slurm_accounting, slurm_plain
+
+__all__ = ["breakable_slurm", "slurm", "slurm_accounting", "slurm_plain"]
