@@ -114,7 +114,8 @@ class Daemon:
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *self._command],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env, cwd=self.log.parent,
+                start_new_session=True,
             )  # fmt: skip
 
 
@@ -160,14 +161,17 @@ def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
 
 
-def processes(program: str, environment: Mapping[str, str]) -> list[psutil.Process]:
-    """List the processes that run one program with these values in their environment."""
-    return [process for process in psutil.process_iter() if _is(process, program, environment)]
+def processes_writing(log: Path, program: str) -> list[psutil.Process]:
+    """List the processes of one program that have a log open: the job daemons of one node, say."""
+    return [process for process in psutil.process_iter() if _writes(process, log, program)]
 
 
-def kill_tree(root: psutil.Process) -> None:
-    """Kill a process with all its descendants; each is stopped first, so that none escapes by forking."""
-    doomed = [root]
+def kill_trees(roots: Sequence[psutil.Process]) -> None:
+    """Kill processes with all their descendants, and return when none is left.
+
+    Each is stopped before its children are listed, so that none escapes by forking.
+    """
+    doomed = list(roots)
     for process in doomed:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.suspend()
@@ -175,6 +179,9 @@ def kill_tree(root: psutil.Process) -> None:
     for process in doomed:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while any(map(_lives, doomed)) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _is_free(port: int) -> bool:
@@ -187,8 +194,16 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _is(process: psutil.Process, program: str, environment: Mapping[str, str]) -> bool:
+def _writes(process: psutil.Process, log: Path, program: str) -> bool:
     try:
-        return Path(process.exe()).name == program and environment.items() <= process.environ().items()
+        # The name first: a look at open files costs more.
+        return process.name() == program and any(file.path == str(log) for file in process.open_files())
     except psutil.Error:
+        return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False

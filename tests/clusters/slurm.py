@@ -37,20 +37,21 @@ from tests.clusters.daemons import (
     Daemon,
     find_programs,
     free_ports,
-    kill_tree,
-    processes,
+    kill_trees,
+    processes_writing,
     require_short_path,
     system_path,
 )
 
 CPUS = 8
 MEMORY = 64_000  # MB
-GPUS = 2
 ACCOUNT = "lab"
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "sinfo", "squeue")
 _ACCOUNTING_PROGRAMS = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db")
 _START_SECONDS = 60.0
+# Slurm wants devices; these are everywhere, and only their count matters.
+_GPU_DEVICES = ("/dev/null", "/dev/zero")
 
 # What a test needs of Slurm: quick starts and quick ends. `SlurmCluster(settings=…)` overrides.
 _SETTINGS = {
@@ -239,12 +240,12 @@ class SlurmCluster:
     def kill_node(self, name: str) -> None:
         """Kill slurmd and every job on a node at once, as a power cut would.
 
-        Slurm notices after SlurmdTimeout (20 s); `mark_down` tells it now.
+        Slurm notices by itself within about 35 s (SlurmdTimeout is 20 s); `mark_down` tells it now.
         """
         if name in self._daemons:
             self._daemons[name].kill()
-        for step in processes("slurmstepd", {"SLURM_CONF": str(self._conf), "SLURMD_NODENAME": name}):
-            kill_tree(step)
+        # A step's daemon overwrites its environment with its title; the node's log tells whose it is.
+        kill_trees(processes_writing(self._steps_log(name), "slurmstepd"))
 
     def mark_down(self, name: str) -> None:
         """Tell slurmctld that a node is down: its jobs end as NODE_FAIL, or are put back in the queue."""
@@ -264,15 +265,13 @@ class SlurmCluster:
 
     def _prepare_directory(self) -> None:
         # Others' clients may pass through to slurm.conf and munge's socket.
-        for name in ("", "log", "state", "spool", "gpus"):
+        for name in ("", "log", "state", "spool"):
             (self.directory / name).mkdir(mode=0o755, parents=True, exist_ok=True)
-        for index in range(GPUS):
-            (self.directory / "gpus" / f"gpu{index}").touch()
         names = ["slurmctld", "slurmdbd", *self.nodes]
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
         self._write_slurm_conf()
-        gpus = f"NodeName={self.nodes[-1]} Name=gpu File={self.directory}/gpus/gpu[0-{GPUS - 1}]\n"
-        (self.directory / "gres.conf").write_text(gpus)
+        gpus = [f"NodeName={self.nodes[-1]} Name=gpu File={device}\n" for device in _GPU_DEVICES]
+        (self.directory / "gres.conf").write_text("".join(gpus))
 
     def _start_munge(self) -> None:
         key = self.directory / "munge.key"
@@ -332,11 +331,12 @@ class SlurmCluster:
 
     def _add(self, name: str, program: str, *arguments: str | Path) -> Daemon:
         env = {**os.environ, **self.env, "MYSQL_UNIX_PORT": str(self._database_socket)}
-        # slurmd passes its environment on to a job's step daemon, where it tells whose step that is.
-        env["SLURMD_NODENAME"] = name
         log = self.directory / "log" / f"{name}.log"
         self._daemons[name] = Daemon(name, [self._programs[program], *arguments], log, env)
         return self._daemons[name]
+
+    def _steps_log(self, node: str) -> Path:
+        return self.directory / "log" / f"steps-{node}.log"
 
     def _controller_answers(self) -> bool:
         return self.try_run("scontrol", "ping").returncode == 0
@@ -380,7 +380,7 @@ class SlurmCluster:
             "SlurmdSpoolDir": self.directory / "spool" / "%n",
             "SlurmctldPidFile": self.directory / "slurmctld.pid",
             "SlurmdPidFile": self.directory / "%n.pid",
-            "SlurmdLogFile": self.directory / "log" / "steps-%n.log",
+            "SlurmdLogFile": self._steps_log("%n"),
         }
         accounting = {
             "AccountingStorageType": "accounting_storage/slurmdbd",
@@ -395,7 +395,7 @@ class SlurmCluster:
     def _node_lines(self) -> str:
         every = f"NodeHostname={self._host} NodeAddr={LOOPBACK} CPUs={CPUS} RealMemory={MEMORY}"
         lines = [f"NodeName={node} Port={self._ports[node]} {every}" for node in self.nodes]
-        lines[-1] += f" Gres=gpu:{GPUS} Feature=gpu"
+        lines[-1] += f" Gres=gpu:{len(_GPU_DEVICES)} Feature=gpu"
         lines.append(f"PartitionName=main Nodes={','.join(self.nodes)} Default=YES MaxTime=INFINITE State=UP")
         lines.append(f"PartitionName=gpu Nodes={self.nodes[-1]} MaxTime=INFINITE State=UP")
         return "".join(f"{line}\n" for line in lines)
