@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -28,7 +26,7 @@ def submit(fake_lsf: FakeLsf, tmp_path: Path) -> Submit:
     def submit(*argv: str, script: str = "") -> str:
         answer = fake_lsf.run("bsub", *argv, input=script, cwd=tmp_path)
         assert answer.returncode == 0, answer.stderr
-        return re.findall(r"Job <(\d+)> is submitted to", answer.stdout)[0]
+        return answer.stdout.partition("<")[2].partition(">")[0]
 
     return submit
 
@@ -469,9 +467,9 @@ def test_close_leaves_no_process(tmp_path: Path) -> None:
     lsf.run("bsub", "trap '' INT TERM HUP; (setsid sleep 60 &) ; echo $$ > pid; sleep 60", cwd=tmp_path)
     lsf.wait(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     lsf.close()
-    assert lsf._processes() == []
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIG_DFL)
+    lsf.wait(
+        lambda: not lsf.processes() and not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+    )
 
 
 # Words
@@ -483,3 +481,33 @@ def test_index_lists() -> None:
 
 def test_long_lines_break_inside_words() -> None:
     assert wrap("x" * 79 + "y" * 60) == "x" * 79 + "\n" + " " * 21 + "y" * 58 + "\n" + " " * 21 + "yy"
+
+
+# Golden files
+
+
+@pytest.mark.parametrize(
+    ("golden", "argv", "line"),
+    [
+        ("bjobs.10.1.txt", ["bjobs", "-a"], 0),
+        ("bjobs-o.10.1.txt", ["bjobs", "-a", "-o", "jobid jobindex stat exit_code"], 0),
+        ("bjobs-json.10.1.txt", ["bjobs", "-a", "-o", "jobid", "-json"], 1),
+        ("bhist.10.1.txt", ["bhist", "-a"], 1),
+        ("bhist-l.10.1.txt", ["bhist", "-l", "1"], -2),
+        ("bacct-l.10.1.txt", ["bacct", "-l", "1"], 1),
+        ("bacct-l.10.1.txt", ["bacct", "-l", "1"], -3),
+    ],
+    ids=["bjobs", "bjobs-o", "bjobs-json", "bhist", "bhist-l", "bacct-l", "bacct-l-summary"],
+)
+def test_the_stand_in_writes_the_headings_of_the_golden_files(
+    fake_lsf: FakeLsf, submit: Submit, golden: str, argv: list[str], line: int
+) -> None:
+    finish(fake_lsf, submit("exit 1"))
+    expected = (Path(__file__).parent / "golden" / golden).read_text().splitlines()[line]
+    assert fake_lsf.run(*argv).stdout.splitlines()[line] == expected
+
+
+def test_every_golden_file_names_its_page() -> None:
+    golden = Path(__file__).parent / "golden"
+    readme = (golden / "README.md").read_text()
+    assert [path.name for path in golden.glob("*.txt") if f"`{path.name}`" not in readme] == []

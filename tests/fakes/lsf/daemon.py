@@ -281,12 +281,18 @@ class Daemon:
         self._hold_back()
         self._suspend()
         self._lose_contact()
-        if fault := self.state.fault("memory_kill"):
-            for job in self.state.jobs("stat = 'RUN' AND raw IS NULL AND reason IS NULL"):
-                if matches(fault, job) and time.time() - job["started"] >= fault.get("after", 0):
-                    self._use("memory_kill")
-                    self.state.change(job, reason="TERM_MEMLIMIT")
-                    self._kill(job, signal.SIGKILL)
+        self._kill_for_memory()
+        self._kill_host()
+
+    def _kill_for_memory(self) -> None:
+        for job in self.state.jobs("stat = 'RUN' AND raw IS NULL AND reason IS NULL"):
+            fault = self.state.fault("memory_kill")
+            if fault and matches(fault, job) and time.time() - job["started"] >= fault.get("after", 0):
+                self.state.use_up("memory_kill", fault)
+                self.state.change(job, reason="TERM_MEMLIMIT")
+                self._kill(job, signal.SIGKILL)
+
+    def _kill_host(self) -> None:
         if fault := self.state.fault("host_dies"):
             struck = [
                 job for job in self.state.jobs(f"stat IN {STARTED} AND raw IS NULL") if matches(fault, job)
@@ -298,13 +304,6 @@ class Daemon:
                 self._kill(job, signal.SIGKILL)
             if struck:
                 self.state.set_fault("host_dies", None)
-
-    def _use(self, name: str) -> None:
-        """Count a use of a fault on jobs; the transaction is already held."""
-        fault = self.state.fault(name)
-        if fault and "times" in fault:
-            fault["times"] -= 1
-            self.state.set_fault(name, fault if fault["times"] > 0 else None)
 
     def _hold_back(self) -> None:
         fault = self.state.fault("held_back")

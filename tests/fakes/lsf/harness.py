@@ -90,28 +90,24 @@ class FakeLsf:
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
-                pytest.fail(f"The LSF stand-in did not get there in {seconds} s; its log: {self._log()!r}")
+                pytest.fail(f"The LSF stand-in did not get there in {seconds} s; {self._log()}")
             time.sleep(0.02)
 
     def close(self) -> None:
         """Kill every process of this cluster: daemon, jobs, commands that hang."""
         for _ in range(3):  # A daemon may have started a job between the look and the kill.
-            for pid in self._processes():
+            for pid in self.processes():
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            if not self._processes():
+            if not self.processes():
                 break
             time.sleep(0.05)
         self._state.close()
 
-    def _log(self) -> str:
-        log = self.directory / "daemon.log"
-        return log.read_text() if log.exists() else ""
-
-    def _processes(self) -> list[int]:
-        """Find the processes of this cluster: they name its directory, and are jobs, commands or the daemon."""
+    def processes(self) -> list[int]:
+        """Return the live processes of this cluster: they name its directory, and are jobs, commands or the daemon."""
         mark = f"FAKE_LSF_DIR={self.directory}".encode()
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
@@ -127,6 +123,10 @@ class FakeLsf:
             if mark in environ and ours and not zombie and int(entry.name) != os.getpid():
                 found.append(int(entry.name))
         return found
+
+    def _log(self) -> str:
+        log = self.directory / "daemon.log"
+        return log.read_text() if log.exists() else ""
 
 
 @pytest.fixture

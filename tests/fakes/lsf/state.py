@@ -166,11 +166,14 @@ class State:
             return fault
         with self.transaction():
             fault = self.fault(name)
-            if fault is None:
-                return None
-            fault["times"] -= 1
-            self.set_fault(name, fault if fault["times"] > 0 else None)
+            if fault:
+                self.use_up(name, fault)
         return fault
+
+    def use_up(self, name: str, fault: Fault) -> None:
+        """Count a use against the fault's `times`; the caller holds the transaction."""
+        if "times" in fault:
+            self.set_fault(name, {**fault, "times": fault["times"] - 1} if fault["times"] > 1 else None)
 
     def set_fault(self, name: str, fault: Fault | None) -> None:
         """Put a fault in force, or end it."""
