@@ -107,7 +107,7 @@ class FakeLsf:
         self._state.close()
 
     def processes(self) -> list[int]:
-        """Return the live processes of this cluster: they name its directory, and are jobs, commands or the daemon."""
+        """Return the live processes of this cluster: its jobs, its commands and its daemon."""
         mark = f"FAKE_LSF_DIR={self.directory}".encode()
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
