@@ -1,0 +1,107 @@
+"""Finding jobs again that an earlier driver left, or whose submission was never answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from taskproc.plugin import Job, JobRef
+
+from .book import Book, Element, JobSet
+from .follower import Follower
+from .scheduler import JobState
+from .script import ID_FILE, SCRIPT_FILE
+
+# A client that lost its driver may still deliver its submission for so long.
+_LANDING_SECONDS = 10.0
+_PAUSE_SECONDS = 1.0
+
+
+class Adoption:
+    """Sorts attempts of an earlier driver into those that the scheduler took and those that it never saw.
+
+    Args:
+        follower: Asks the scheduler, and reads the end marks.
+        book: Takes up what was found.
+        closing: Set when the run is closing: then nothing is waited for.
+    """
+
+    def __init__(self, follower: Follower, book: Book, closing: threading.Event) -> None:
+        self._follower = follower
+        self._book = book
+        self._closing = closing
+
+    def sort(self, jobs: Sequence[tuple[Job, JobRef]]) -> tuple[list[JobSet], list[Job]]:
+        """Find the arrays that were taken, and the jobs that never were.
+
+        Raises:
+            BackendUnavailable: The scheduler does not answer.
+        """
+        sets = _gathered(jobs)
+        unknown = [jobs for jobs in sets if not jobs.id]
+        while unknown:
+            self._look_up(unknown)
+            unknown = [jobs for jobs in unknown if not jobs.id and _may_land(jobs)]
+            if not unknown or self._closing.wait(_PAUSE_SECONDS):
+                break
+        taken = [jobs for jobs in sets if jobs.id or _has_run(jobs)]
+        never = [
+            job
+            for jobs in sets
+            if jobs not in taken
+            for e in jobs.elements.values()
+            for job in e.jobs.values()
+        ]
+        return taken, never
+
+    def _look_up(self, sets: Sequence[JobSet]) -> None:
+        """Note the ids of those that the scheduler knows by name: in the queue, or ended."""
+        refs = [jobs.ref for jobs in sets]
+        scheduler = self._follower.scheduler
+        states = self._follower.ask([*scheduler.queue(refs), *scheduler.account(refs)])
+        for jobs in sets:
+            meant = [state for state in states if state.name and jobs.is_meant(state)]
+            if meant:
+                jobs.id = max(meant, key=_when).id
+
+
+def _gathered(jobs: Sequence[tuple[Job, JobRef]]) -> list[JobSet]:
+    """Put attempts back into their arrays, with the ids that their driver noted."""
+    sets: dict[Path, JobSet] = {}
+    for job, ref in jobs:
+        if ref.staged not in sets:
+            sets[ref.staged] = _read_set(ref.staged, job)
+        element = sets[ref.staged].elements.setdefault(ref.element, Element(ref.element, {}))
+        element.jobs[job.nonce] = job
+    return list(sets.values())
+
+
+def _read_set(staged: Path, job: Job) -> JobSet:
+    try:
+        submitted = (staged / SCRIPT_FILE).stat().st_mtime
+    except OSError:
+        submitted = 0.0
+    try:
+        id = (staged / ID_FILE).read_text().strip()
+    except OSError:
+        id = ""
+    return JobSet(staged, id, submitted, job.options.latency_wait, False, {})
+
+
+def _may_land(jobs: JobSet) -> bool:
+    """Tell whether a submission may be on its way; without a script none was begun."""
+    return jobs.submitted > 0 and time.time() < jobs.submitted + _LANDING_SECONDS
+
+
+def _has_run(jobs: JobSet) -> bool:
+    """Tell whether an element left a mark, although the scheduler knows of no such job any more."""
+    try:
+        return any((jobs.staged / "ended").iterdir())
+    except OSError:
+        return False
+
+
+def _when(state: JobState) -> float:
+    return state.submitted or 0.0

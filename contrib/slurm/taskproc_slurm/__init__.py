@@ -1,0 +1,27 @@
+"""Run taskproc's tasks as Slurm job arrays. Registered as the backend `slurm`."""
+
+from __future__ import annotations
+
+from taskproc_backends.batch import BatchBackend
+
+from taskproc.plugin import BackendContext, BackendPlugin, hookimpl
+
+from .options import SlurmOptions
+from .slurm import Slurm
+
+__all__ = ["Slurm", "SlurmOptions", "plugin"]
+
+
+def _make(context: BackendContext) -> BatchBackend:
+    return BatchBackend(Slurm(), context)
+
+
+plugin = BackendPlugin(
+    name="slurm", summary="Slurm job arrays, from a login node.", options=SlurmOptions, factory=_make
+)
+
+
+@hookimpl
+def taskproc_backends() -> list[BackendPlugin]:
+    """Give this package's backend."""
+    return [plugin]
