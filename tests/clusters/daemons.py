@@ -125,7 +125,7 @@ def find_programs(cluster: str, names: Sequence[str]) -> dict[str, str]:
     Raises:
         ClusterMissing: At least one is not there.
     """
-    found = {name: shutil.which(name, path=system_path()) for name in names}
+    found = {name: shutil.which(name, path=system_path()) for name in ("setpriv", *names)}
     missing = [name for name, path in found.items() if path is None]
     if missing:
         names_missing = ", ".join(missing)
@@ -161,9 +161,9 @@ def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
 
 
-def processes_writing(log: Path, program: str) -> list[psutil.Process]:
-    """List the processes of one program that have a log open: the job daemons of one node, say."""
-    return [process for process in psutil.process_iter() if _writes(process, log, program)]
+def processes_at(path: Path, program: str) -> list[psutil.Process]:
+    """List the processes of one program that work in a directory or have a file open."""
+    return [process for process in psutil.process_iter() if _is_at(process, path, program)]
 
 
 def kill_trees(roots: Sequence[psutil.Process]) -> None:
@@ -194,10 +194,13 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _writes(process: psutil.Process, log: Path, program: str) -> bool:
+def _is_at(process: psutil.Process, path: Path, program: str) -> bool:
     try:
         # The name first: a look at open files costs more.
-        return process.name() == program and any(file.path == str(log) for file in process.open_files())
+        if process.name() != program:
+            return False
+        places = [process.cwd(), *(file.path for file in process.open_files())]
+        return any(Path(place).is_relative_to(path) for place in places)
     except psutil.Error:
         return False
 

@@ -8,24 +8,20 @@ with TASKPROC_REQUIRE_CLUSTERS=1 in the environment, as in CI, that is a failure
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import pytest
 
+from tests.clusters.cluster import Cluster
 from tests.clusters.daemons import ClusterMissing
+from tests.clusters.sge import SgeCluster, open_directory
 from tests.clusters.slurm import SlurmCluster
 
-
-class _Cluster(Protocol):
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-_C = TypeVar("_C", bound=_Cluster)
-_running = pytest.StashKey[dict[str, _Cluster]]()
+_C = TypeVar("_C", bound=Cluster)
+_running = pytest.StashKey[dict[str, Cluster]]()
 
 
 @pytest.fixture(scope="session", params=["plain", "accounting"])
@@ -55,9 +51,30 @@ def breakable_slurm(slurm: SlurmCluster) -> Iterator[SlurmCluster]:
     slurm.heal()
 
 
+@pytest.fixture(scope="session")
+def sge(request: pytest.FixtureRequest) -> SgeCluster:
+    """Give a running Grid Engine; a test leaves it as it found it."""
+    return _once(request.config, "sge", lambda: SgeCluster(_open_directory(request)))
+
+
+@pytest.fixture
+def breakable_sge(sge: SgeCluster) -> Iterator[SgeCluster]:
+    """Give the session's Grid Engine to a test that breaks it or leaves jobs behind."""
+    yield sge
+    sge.heal()
+
+
 def _slurm(config: pytest.Config, directories: pytest.TempPathFactory, *, accounting: bool) -> SlurmCluster:
     kind = "slurm-accounting" if accounting else "slurm"
-    return _once(config, kind, lambda: SlurmCluster(_directory(directories, kind), accounting=accounting))
+    return _once(config, kind, lambda: SlurmCluster(directories.mktemp(kind), accounting=accounting))
+
+
+def _open_directory(request: pytest.FixtureRequest) -> Path:
+    """Make a directory that other users may enter, unlike pytest's; it is kept when a test failed."""
+    directory = open_directory()
+    session = request.session
+    request.config.add_cleanup(lambda: None if session.testsfailed else shutil.rmtree(directory))
+    return directory
 
 
 def _once(config: pytest.Config, kind: str, make: Callable[[], _C]) -> _C:
@@ -65,20 +82,17 @@ def _once(config: pytest.Config, kind: str, make: Callable[[], _C]) -> _C:
     running = config.stash.setdefault(_running, {})
     if kind not in running:
         cluster = make()
-        _start_or_skip(cluster)
+        start_or_skip(cluster)
         config.add_cleanup(cluster.stop)
         running[kind] = cluster
     return running[kind]  # type: ignore[return-value]  # one kind, one class
 
 
-def _start_or_skip(cluster: _Cluster) -> None:
+def start_or_skip(cluster: Cluster) -> None:
+    """Start a cluster; where it is not installed, skip the test, or fail it where clusters are required."""
     try:
         cluster.start()
     except ClusterMissing as missing:
         if os.environ.get("TASKPROC_REQUIRE_CLUSTERS") == "1":
             raise
         pytest.skip(str(missing))
-
-
-def _directory(directories: pytest.TempPathFactory, kind: str) -> Path:
-    return directories.mktemp(kind)

@@ -16,21 +16,16 @@ account `lab`, limits are enforced, and whoever started the cluster is its admin
 from __future__ import annotations
 
 import argparse
-import atexit
 import getpass
-import os
 import secrets
-import shlex
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.clusters.cluster import START_SECONDS, Cluster, run_until_interrupted
 from tests.clusters.daemons import (
     LOOPBACK,
     ClusterError,
@@ -38,7 +33,7 @@ from tests.clusters.daemons import (
     find_programs,
     free_ports,
     kill_trees,
-    processes_writing,
+    processes_at,
     require_short_path,
     system_path,
 )
@@ -49,7 +44,6 @@ ACCOUNT = "lab"
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "sinfo", "squeue")
 _ACCOUNTING_PROGRAMS = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db")
-_START_SECONDS = 60.0
 # Slurm wants devices; these are everywhere, and only their count matters.
 _GPU_DEVICES = ("/dev/null", "/dev/zero")
 
@@ -92,12 +86,14 @@ _SETTINGS = {
 }
 
 
-class SlurmCluster:
+class SlurmCluster(Cluster):
     """A Slurm cluster under one directory; its logs stay in `directory/log`.
 
     >>> with SlurmCluster(Path("/tmp/my-cluster")) as cluster:  # doctest: +SKIP
     ...     cluster.run("sbatch", "--wrap", "hostname")
     """
+
+    _controller = "slurmctld"
 
     def __init__(
         self,
@@ -115,7 +111,7 @@ class SlurmCluster:
             accounting: Whether sacct and sacctmgr answer (slurmdbd and MariaDB run too).
             settings: Lines of slurm.conf to add or replace, such as `{"MaxArraySize": "11"}`.
         """
-        self.directory = directory.resolve()
+        super().__init__(directory)
         self.accounting = accounting
         self.nodes = [f"n{index}" for index in range(nodes)]
         self._settings = {**_SETTINGS, **(settings or {})}
@@ -124,74 +120,11 @@ class SlurmCluster:
         self._munge = self.directory / "munge.socket"
         self._database_socket = self.directory / "mariadb.socket"
         self._ports: dict[str, int] = {}
-        self._programs: dict[str, str] = {}
-        self._daemons: dict[str, Daemon] = {}
 
     @property
     def env(self) -> dict[str, str]:
         """Return what a client adds to its environment."""
         return {"SLURM_CONF": str(self._conf), "PATH": system_path()}
-
-    def __enter__(self) -> SlurmCluster:
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start every daemon and wait until every node is idle; on failure nothing is left running.
-
-        Raises:
-            ClusterMissing: Slurm is not installed.
-            ClusterError: A daemon did not start; the end of its log is in the message.
-        """
-        self._programs = find_programs("Slurm", _PROGRAMS)
-        if self.accounting:
-            self._programs |= find_programs("Slurm accounting", _ACCOUNTING_PROGRAMS)
-        require_short_path(self._database_socket)
-        atexit.register(self.stop)
-        try:
-            self._start_daemons()
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """End every job and daemon; safe to call twice."""
-        atexit.unregister(self.stop)
-        for node in self.nodes:
-            self.kill_node(node)
-        for daemon in reversed(self._daemons.values()):
-            daemon.stop()
-
-    def run(self, *command: str | Path) -> str:
-        """Run a client command, such as `run("sbatch", "--wrap", "true")`, and return its output.
-
-        Raises:
-            ClusterError: It failed; the message holds its own words.
-        """
-        done = self.try_run(*command)
-        if done.returncode != 0:
-            msg = f"{shlex.join(done.args)} ended with status {done.returncode}: {done.stdout}{done.stderr}"
-            raise ClusterError(msg)
-        return done.stdout
-
-    def try_run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a client command that may fail."""
-        words = [str(word) for word in command]
-        return subprocess.run(
-            words, env={**os.environ, **self.env}, capture_output=True, text=True, check=False, timeout=120
-        )
-
-    def wait_for_job(self, job: str, seconds: float = 60.0) -> None:
-        """Wait until a job, with all elements of its array, has left the queue."""
-        deadline = time.monotonic() + seconds
-        while self.try_run("squeue", "--noheader", f"--jobs={job}").stdout.strip():
-            if time.monotonic() > deadline:
-                msg = f"job {job} has not ended after {seconds:.0f} s: {self.run('squeue', '--jobs', job)}"
-                raise ClusterError(msg)
-            time.sleep(0.1)
 
     def configure(self, **settings: str) -> None:
         """Change lines of slurm.conf, such as `configure(MaxArraySize="11")`, and restart the controller."""
@@ -200,37 +133,13 @@ class SlurmCluster:
         self.restart_controller()
 
     def heal(self) -> None:
-        """Undo what a test did to the cluster: the controller answers, no job is left, every node is idle."""
+        """Undo what a test did: the controller answers, no job of ours is left, every node is idle."""
         self.start_controller()
         self.run("scancel", "--full", f"--user={getpass.getuser()}")
         self.run("scancel", "--signal=KILL", f"--user={getpass.getuser()}")
         for node in self.nodes:
             self.start_node(node)
         self._wait_until_idle()
-
-    def start_controller(self) -> None:
-        """Start slurmctld, or let it go on, and wait until it answers."""
-        controller = self._daemons["slurmctld"]
-        controller.start()
-        controller.signal(signal.SIGCONT)
-        controller.wait_until(self._controller_answers, _START_SECONDS, "answer scontrol ping")
-
-    def stop_controller(self) -> None:
-        """Stop slurmctld as its administrator would; clients get no connection, jobs go on."""
-        self._daemons["slurmctld"].stop()
-
-    def kill_controller(self) -> None:
-        """Kill slurmctld as a crash would; what it had not saved is forgotten."""
-        self._daemons["slurmctld"].kill()
-
-    def pause_controller(self) -> None:
-        """Make slurmctld deaf: clients connect and time out on the answer. `start_controller` ends it."""
-        self._daemons["slurmctld"].signal(signal.SIGSTOP)
-
-    def restart_controller(self) -> None:
-        """Stop slurmctld and start it again; it reads slurm.conf anew and remembers its jobs."""
-        self.stop_controller()
-        self.start_controller()
 
     def start_node(self, name: str) -> None:
         """Start a node's slurmd and take the node back into service."""
@@ -245,23 +154,34 @@ class SlurmCluster:
         if name in self._daemons:
             self._daemons[name].kill()
         # A step's daemon overwrites its environment with its title; the node's log tells whose it is.
-        kill_trees(processes_writing(self._steps_log(name), "slurmstepd"))
+        kill_trees(processes_at(self._steps_log(name), "slurmstepd"))
 
     def mark_down(self, name: str) -> None:
         """Tell slurmctld that a node is down: its jobs end as NODE_FAIL, or are put back in the queue."""
         self.run("scontrol", "update", f"nodename={name}", "state=down", "reason=test")
 
+    def _find_programs(self) -> dict[str, str]:
+        programs = find_programs("Slurm", _PROGRAMS)
+        if self.accounting:
+            programs |= find_programs("Slurm accounting", _ACCOUNTING_PROGRAMS)
+        return programs
+
     def _start_daemons(self) -> None:
+        require_short_path(self._database_socket)
         self._prepare_directory()
         self._start_munge()
         if self.accounting:
             self._start_database()
             self._start_slurmdbd()
-        self._add("slurmctld", "slurmctld", "-D")
+        self._add_slurm("slurmctld", "slurmctld", "-D")
         self.start_controller()
         for node in self.nodes:
-            self._add(node, "slurmd", "-D", "-N", node).start()
+            self._add_slurm(node, "slurmd", "-D", "-N", node).start()
         self._wait_until_idle()
+
+    def _kill_nodes(self) -> None:
+        for node in self.nodes:
+            self.kill_node(node)
 
     def _prepare_directory(self) -> None:
         # Others' clients may pass through to slurm.conf and munge's socket.
@@ -285,9 +205,9 @@ class SlurmCluster:
             "pid-file": self.directory / "munge.pid",
             "seed-file": self.directory / "munge.seed",
         }
-        munged = self._add("munged", "munged", "--foreground", "--force", *_flags(options))
+        munged = self._add_slurm("munged", "munged", "--foreground", "--force", *_flags(options))
         munged.start()
-        munged.wait_until(self._munge.exists, _START_SECONDS, "open its socket")
+        munged.wait_until(self._munge.exists, START_SECONDS, "open its socket")
 
     def _start_database(self) -> None:
         data: dict[str, Any] = {"user": getpass.getuser(), "datadir": self.directory / "mariadb"}
@@ -299,9 +219,11 @@ class SlurmCluster:
             "innodb-buffer-pool-size": "64M",
             "innodb-flush-log-at-trx-commit": 0,
         }
-        database = self._add("mariadb", "mariadbd", "--no-defaults", "--skip-networking", *_flags(options))
+        database = self._add_slurm(
+            "mariadb", "mariadbd", "--no-defaults", "--skip-networking", *_flags(options)
+        )
         database.start()
-        database.wait_until(self._database_answers, _START_SECONDS, "accept connections")
+        database.wait_until(self._database_answers, START_SECONDS, "accept connections")
 
     def _install_database(self, data: Mapping[str, Any]) -> None:
         # On its private socket, in a directory of its own, the database knows one user and asks no password.
@@ -317,9 +239,9 @@ class SlurmCluster:
         conf = self.directory / "slurmdbd.conf"
         conf.touch(mode=0o600)
         conf.write_text(_lines(self._slurmdbd_conf()))
-        slurmdbd = self._add("slurmdbd", "slurmdbd", "-D")
+        slurmdbd = self._add_slurm("slurmdbd", "slurmdbd", "-D")
         slurmdbd.start()
-        slurmdbd.wait_until(self._accounting_answers, _START_SECONDS, "answer sacctmgr")
+        slurmdbd.wait_until(self._accounting_answers, START_SECONDS, "answer sacctmgr")
         user = getpass.getuser()
         # Adding what is there already, in a directory used before, fails and does no harm.
         for words in (
@@ -328,12 +250,10 @@ class SlurmCluster:
             ["user", user, f"account={ACCOUNT}", "adminlevel=admin"],
         ):
             self.try_run("sacctmgr", "--immediate", "add", *words)
+        self.run("sacctmgr", "--immediate", "modify", "user", user, "set", f"defaultaccount={ACCOUNT}")
 
-    def _add(self, name: str, program: str, *arguments: str | Path) -> Daemon:
-        env = {**os.environ, **self.env, "MYSQL_UNIX_PORT": str(self._database_socket)}
-        log = self.directory / "log" / f"{name}.log"
-        self._daemons[name] = Daemon(name, [self._programs[program], *arguments], log, env)
-        return self._daemons[name]
+    def _add_slurm(self, name: str, program: str, *arguments: str | Path) -> Daemon:
+        return self._add(name, program, *arguments, env={"MYSQL_UNIX_PORT": str(self._database_socket)})
 
     def _steps_log(self, node: str) -> Path:
         return self.directory / "log" / f"steps-{node}.log"
@@ -348,17 +268,14 @@ class SlurmCluster:
         with socket.socket(socket.AF_UNIX) as client:
             return client.connect_ex(str(self._database_socket)) == 0
 
+    def _is_queued(self, job: str) -> bool:
+        return bool(self.try_run("squeue", "--noheader", f"--jobs={job}").stdout.strip())
+
     def _wait_until_idle(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while set(self._node_states().values()) != {"idle"}:
-            for daemon in self._daemons.values():
-                if not daemon.running:
-                    raise daemon.failure("ended at its start")
-            if time.monotonic() > deadline:
-                raise self._daemons["slurmctld"].failure(
-                    f"does not find every node idle: {self._node_states()}"
-                )
-            time.sleep(0.1)
+        self._wait_until(self._is_idle, "does not find every node idle")
+
+    def _is_idle(self) -> bool:
+        return set(self._node_states().values()) == {"idle"}
 
     def _node_states(self) -> dict[str, str]:
         answer = self.try_run("sinfo", "--Node", "--noheader", "--format=%N %t", "--partition=main").stdout
@@ -435,21 +352,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     directory = options.directory or Path(tempfile.mkdtemp(prefix="taskproc-slurm-"))
     run_until_interrupted(SlurmCluster(directory, nodes=options.nodes, accounting=options.accounting))
-
-
-def run_until_interrupted(cluster: SlurmCluster) -> None:
-    """Start a cluster, print the lines that make a shell its client, and stop it on Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with cluster:
-            for name, value in cluster.env.items():
-                print(f"export {name}={shlex.quote(value)}")
-            print(f"# Runs until Ctrl-C; logs are in {cluster.directory / 'log'}", flush=True)
-            signal.pause()
-    except ClusterError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":
