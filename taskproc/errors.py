@@ -61,11 +61,11 @@ class OptionError(BackendError):
     """A backend's options are wrong, or cannot go together."""
 
 
-class BackendUnavailable(BackendError):  # noqa: N818 (the name is part of the backend contract)
+class BackendUnavailable(BackendError):
     """None of the unreported jobs was taken: the core backs off and submits them again."""
 
 
-class SubmitUnknown(BackendError):  # noqa: N818 (the name is part of the backend contract)
+class SubmitUnknown(BackendError):
     """Some of the unreported jobs may have been taken: the core adopts them, then submits the rest."""
 
 

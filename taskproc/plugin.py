@@ -14,9 +14,10 @@ from typing import Any, Literal, Protocol
 import pluggy
 
 from .errors import BackendError, BackendUnavailable, OptionError, SubmitUnknown, TaskprocError
-from .frames import read_frame, write_frame
-from .options import NoOptions, Portable, count, duration, memory, option, seconds
+from .frames import FrameBuffer, frame, pack_group
+from .options import NoOptions, Portable, count, duration, mebibytes, memory, option, seconds
 from .outcome import Outcome, signal_name
+from .processes import end_process_trees
 from .worker import cancel_execution, execute
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Capabilities",
     "DurableBackend",
     "Event",
+    "FrameBuffer",
     "Job",
     "JobRef",
     "NoOptions",
@@ -44,15 +46,17 @@ __all__ = [
     "cancel_execution",
     "count",
     "duration",
+    "end_process_trees",
     "execute",
+    "frame",
     "hookimpl",
     "hookspec",
+    "mebibytes",
     "memory",
     "option",
-    "read_frame",
+    "pack_group",
     "seconds",
     "signal_name",
-    "write_frame",
 ]
 
 API_VERSION = 1

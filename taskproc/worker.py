@@ -1,3 +1,269 @@
-"""placeholder"""
-def execute(payload, capture): raise NotImplementedError
-def cancel_execution(nonce): raise NotImplementedError
+"""The far end: runs one task in this process, keeps its result or its failure, and says how it ended.
+
+It imports neither the graph nor the backends, and cloudpickle only for what pickle cannot do.
+"""
+from __future__ import annotations
+
+import contextvars
+import os
+import pickle
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import TaskprocError
+from .outcome import Outcome
+from .store import files
+from .store.files import Meta
+
+if TYPE_CHECKING:
+    from .capture import DescriptorCapture
+    from .handover import Assignment
+
+Capture = Literal["fd", "thread", "none"]
+
+
+class SupersededError(TaskprocError):
+    """Another driver has taken this attempt's place: it must not commit."""
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception that was raised in another process."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("taskproc_attempt", default=None)
+descriptors: DescriptorCapture | None = None
+nested: Callable[[str], None] | None = None  # tells the driver that a task runs a graph of its own
+
+
+def execute(payload: bytes, capture: Capture) -> Outcome:
+    """Run one pickled worker here.
+
+    Args:
+        payload: As `Job.payload` makes it.
+        capture: `fd`: redirect descriptors 1 and 2, in a process that runs nothing else. `thread`: route what Python
+            prints in this thread. `none`: leave the terminal to the task.
+
+    Returns:
+        How it ended. Whether it succeeded is for the core to see from the result.
+    """
+    from .handover import read_payload
+
+    return run_assignment(*read_payload(payload), capture)
+
+
+def run_assignment(assignment: Assignment, body: bytes, capture: Capture) -> Outcome:
+    """Run a payload that was taken apart already."""
+    if capture != "none" and (assignment.prefix or (assignment.timeout and capture == "thread")):
+        from .apart import run_apart
+
+        return run_apart(assignment, body)
+    return Attempt(assignment, body).run(capture)
+
+
+def cancel_execution(nonce: str) -> None:
+    """End the process of its own that an attempt runs in, if `execute` gave it one; else do nothing."""
+    from .apart import cancel
+
+    cancel(nonce)
+
+
+class Attempt:
+    """One attempt at one task, in the process that runs it."""
+
+    def __init__(self, assignment: Assignment, body: bytes) -> None:
+        self.assignment = assignment
+        self.directory = assignment.directory
+        self.started = 0.0
+        self._body = body
+        self._touched = False
+        self._fsync = False
+
+    def run(self, capture: Capture) -> Outcome:
+        """Run the task, with its output where it belongs."""
+        if self.assignment.filed and not self._claim():
+            return Outcome("ended", "another copy of this worker runs the attempt")
+        token = current.set(self)
+        try:
+            if capture == "fd":
+                return self._run_with_descriptors()
+            if capture == "thread":
+                from .capture import ThreadCapture
+
+                with ThreadCapture(self.touch):
+                    return self._run()
+            return self._run()
+        finally:
+            current.reset(token)
+
+    def touch(self) -> str:
+        """Make the instance directory, empty for this attempt, and give it."""
+        if not self._touched:
+            files.prepare(self.directory, self.assignment.args, self.assignment.deps)
+            self._touched = True
+        return self.directory
+
+    def fail_beside(self, error: BaseException) -> None:
+        """Keep a failure of the attempt that another object in this process runs."""
+        self._touched = True
+        self.fail(error, f"{type(error).__name__}: {error}\n")
+
+    def fail(self, error: BaseException, text: str) -> Outcome:
+        """Keep a failure, and tell of it."""
+        failure = {
+            "type": type(error).__qualname__,
+            "message": str(error),
+            "traceback": text,
+            "time": time.time(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        reason = f"{type(error).__qualname__}: {error}"
+        try:
+            self.touch()
+            files.save_failure(self.directory, self.assignment.nonce, failure, _pickled_exception(error, text))
+        except OSError as disk:
+            reason += f" (and this could not be written to {self.directory}: {disk.strerror})"
+        return Outcome("ended", reason, exit_code=1, host=socket.gethostname())
+
+    def _run_with_descriptors(self) -> Outcome:
+        global descriptors
+        from .capture import DescriptorCapture
+
+        if descriptors is None:
+            scratch = os.path.join(os.path.dirname(self.assignment.context), "output")
+            descriptors = DescriptorCapture(scratch)
+        descriptors.begin(self.touch)
+        try:
+            return self._run()
+        finally:
+            descriptors.end()
+
+    def _run(self) -> Outcome:
+        from .handover import apply_context, restore_task
+
+        assignment = self.assignment
+        try:
+            if not assignment.packed or not assignment.fresh:
+                self.touch()
+            self._fsync = bool(apply_context(assignment.context).get("fsync"))
+            task = restore_task(assignment, self._body, self.touch)
+            self.started = time.perf_counter()
+            value = task.run_task()
+            seconds = time.perf_counter() - self.started
+        except BaseException as error:
+            text = _readable_traceback(error)
+            print(text, file=sys.stderr, end="", flush=True)
+            return self.fail(_as_failure(error), text)
+        try:
+            return self._commit(value, seconds)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}\n"
+            _try_to_print(text)
+            return self.fail(error, text)
+        finally:
+            del task, value
+
+    def _commit(self, value: Any, seconds: float) -> Outcome:
+        import resource
+
+        assignment = self.assignment
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        commit = bytes.fromhex(assignment.nonce)
+        meta = Meta(assignment.digest, assignment.source, assignment.upstreams, commit, seconds, memory, 0)
+        temporary = f"{self.directory}/{files.RESULT}.{assignment.nonce}.tmp"
+        writer = files.pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch))
+        try:
+            if assignment.packed and not self._touched and writer.small is not None and not self._printed():
+                return Outcome("ended", exit_code=0, value=meta.pack() + writer.small)
+            self.touch()
+            writer.finish(meta, self._fsync)
+            self._let_go()
+            os.replace(temporary, f"{self.directory}/{files.RESULT}")
+        except BaseException:
+            writer.discard()
+            raise
+        if assignment.filed:
+            files.remove(f"{self.directory}/{files.ATTEMPT}committing.{assignment.nonce}")
+        return Outcome("ended", exit_code=0)
+
+    def _printed(self) -> bool:
+        return descriptors is not None and descriptors.any_output()
+
+    def _claim(self) -> bool:
+        """Start once, ever: whoever renames the attempt's file runs it."""
+        name = f"{self.directory}/{files.ATTEMPT}"
+        try:
+            os.rename(f"{name}queued.{self.assignment.nonce}", f"{name}running.{self.assignment.nonce}")
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        """Make sure that the attempt is still ours, at the last moment."""
+        if not self.assignment.filed:
+            return
+        name = f"{self.directory}/{files.ATTEMPT}"
+        try:
+            os.rename(f"{name}running.{self.assignment.nonce}", f"{name}committing.{self.assignment.nonce}")
+        except FileNotFoundError:
+            msg = "another driver has taken this attempt over; its result is not kept"
+            raise SupersededError(msg) from None
+
+
+def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
+    """Give the exception that an attempt raised, with its traceback as its cause."""
+    try:
+        error: BaseException = pickle.loads(pickled)
+    except Exception:
+        error = RuntimeError(f"{failure.get('type')}: {failure.get('message')}")
+    error.__cause__ = RemoteTraceback(failure.get("traceback", ""))
+    return error
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    if isinstance(error, SystemExit):
+        return TaskprocError(f"the task called sys.exit({error.code!r}); a task ends by returning its result")
+    return error
+
+
+def _readable_traceback(error: BaseException) -> str:
+    """Format a traceback from the task's own frames on."""
+    frames = error.__traceback__
+    own = os.path.dirname(__file__)
+    at = frames
+    while at is not None and os.path.dirname(at.tb_frame.f_code.co_filename) == own:
+        at = at.tb_next
+    return "".join(traceback.format_exception(type(error), error, at or frames))
+
+
+def _pickled_exception(error: BaseException, text: str) -> bytes:
+    """Pickle an exception so that it surely reads back; one that would not is told as text."""
+    error.__traceback__ = None
+    try:
+        data = pickle.dumps(error, 5)
+        pickle.loads(data)
+        return data
+    except Exception:
+        pass
+    try:
+        import cloudpickle
+
+        data = cloudpickle.dumps(error, 5)
+        pickle.loads(data)
+        return bytes(data)
+    except Exception:
+        return pickle.dumps(RuntimeError(f"{type(error).__qualname__}: {error}"), 5)
+
+
+def _try_to_print(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, end="", flush=True)
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,12 @@
+"""`local`, the default: prefixed tasks go to `prefix`, all others to `process`."""
+from __future__ import annotations
+
+from taskproc.plugin import BackendPlugin, Job, Portable
+
+
+def route(job: Job) -> str:
+    """Name the backend for a job."""
+    return "prefix" if job.prefix else "process"
+
+
+plugin = BackendPlugin("local", "This machine: processes, and prefix commands where tasks have one.", Portable, route=route)

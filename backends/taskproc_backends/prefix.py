@@ -1,0 +1,82 @@
+"""`prefix`: a process of its own for each task, behind the task's prefix command."""
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+
+from taskproc.plugin import (
+    BackendContext,
+    BackendPlugin,
+    Capabilities,
+    Job,
+    Outcome,
+    Portable,
+    end_process_trees,
+)
+
+
+class PrefixBackend:
+    """Starts a worker for each job; the worker itself puts the prefix command before the task."""
+
+    def __init__(self, context: BackendContext) -> None:
+        self.capabilities = Capabilities(window=context.max_workers)
+        self._report = context.report
+        self._staging = context.staging
+        self._most = context.max_workers
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._running: dict[str, int] = {}
+        self._cancelled: set[str] = set()
+        self._host = socket.gethostname()
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._report.accepted(job, job.nonce)
+            self._queue.put(job)
+            if len(self._threads) < self._most:
+                self._threads.append(threading.Thread(target=self._work, name="taskproc-prefix", daemon=True))
+                self._threads[-1].start()
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        with self._lock:
+            self._cancelled.update(job.nonce for job in jobs)
+            pids = [self._running[job.nonce] for job in jobs if job.nonce in self._running]
+        end_process_trees(pids)
+
+    def close(self, detach: bool) -> None:
+        for _ in self._threads:
+            self._queue.put(None)
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            try:
+                outcome = self._run(job)
+            except Exception as error:
+                outcome = Outcome("rejected", f"{type(error).__name__}: {error}")
+            self._report.finished(job, outcome)
+
+    def _run(self, job: Job) -> Outcome:
+        command = self._staging.command(self._staging.stage([[job]]))
+        with self._lock:
+            if job.nonce in self._cancelled:
+                return Outcome("cancelled")
+            # The pipe is the worker's sign that this process lives.
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+            )
+            self._running[job.nonce] = process.pid
+        self._report.started(job, self._host, process.pid)
+        with process:
+            code = process.wait()
+        with self._lock:
+            del self._running[job.nonce]
+            if job.nonce in self._cancelled:
+                return Outcome("cancelled")
+        return Outcome.of_process(code)
+
+
+plugin = BackendPlugin("prefix", "A process for each task, behind its prefix command.", Portable, PrefixBackend)

@@ -1,0 +1,70 @@
+"""`thread`: tasks run in threads of the driver's own process."""
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+
+from taskproc.plugin import (
+    BackendContext,
+    BackendPlugin,
+    Capabilities,
+    Job,
+    Outcome,
+    Portable,
+    cancel_execution,
+    execute,
+)
+
+
+class ThreadBackend:
+    """Runs each job in one of a few threads; what it prints goes to its own files, as far as Python prints it."""
+
+    def __init__(self, context: BackendContext) -> None:
+        # One job waits behind each thread, so that none has to wait for the driver.
+        self.capabilities = Capabilities(window=2 * context.max_workers)
+        self._report = context.report
+        self._most = context.max_workers
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._cancelled: set[str] = set()
+        self._unfinished = 0
+        self._host = socket.gethostname()
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self._unfinished += len(jobs)
+        for job in jobs:
+            self._report.accepted(job, job.nonce)
+            self._queue.put(job)
+        while len(self._threads) < min(self._most, self._unfinished):
+            thread = threading.Thread(target=self._work, name="taskproc-worker", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        """Drop what has not started, and end what runs in a process of its own; a thread cannot be ended."""
+        for job in jobs:
+            self._cancelled.add(job.nonce)
+            cancel_execution(job.nonce)
+
+    def close(self, detach: bool) -> None:
+        for _ in self._threads:
+            self._queue.put(None)
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            self._report.finished(job, self._outcome(job))
+            self._unfinished -= 1
+
+    def _outcome(self, job: Job) -> Outcome:
+        if job.nonce in self._cancelled:
+            return Outcome("cancelled")
+        self._report.started(job, self._host)
+        try:
+            return execute(job.payload(), "thread")
+        except Exception as error:
+            return Outcome("rejected", f"{type(error).__name__}: {error}")
+
+
+plugin = BackendPlugin("thread", "Threads of the driver's process.", Portable, ThreadBackend)

@@ -1,0 +1,16 @@
+"""Starts a worker process by the path of this file, whatever the interpreter, PYTHONPATH or working directory are."""
+import os
+import sys
+
+_package = os.path.dirname(os.path.abspath(__file__))
+if sys.path and os.path.abspath(sys.path[0] or ".") == _package:
+    del sys.path[0]
+try:
+    import taskproc
+except ImportError:
+    sys.path.append(os.path.dirname(_package))
+
+if __name__ == "__main__":
+    from taskproc.serve import main
+
+    main(sys.argv[1:])

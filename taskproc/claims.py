@@ -1,0 +1,169 @@
+"""Which driver runs what: one table for all drivers of a cache, so that no task's attempt starts twice.
+
+A driver claims tasks in groups, each in one SQLite transaction. A claim ends when its driver releases it; the claims
+of a driver that died are taken over, once its workers, which end by themselves, are gone too.
+"""
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from . import ledger
+
+FILE = "claims.sqlite3"
+ORPHAN_GRACE = 10.0  # seconds for the workers of a dead driver to end
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Somebody's claim: by which run, for which attempt."""
+
+    run: str
+    nonce: str
+
+
+class Claims:
+    """The claims of one run.
+
+    Args:
+        runs: The cache's directory of runs.
+        run: This run.
+    """
+
+    def __init__(self, runs: str, run: str) -> None:
+        self._runs = runs
+        self.run = run
+        self._connection = _connect(f"{runs}/{FILE}")
+        self._dead: dict[str, float] = {}
+        with self._transaction() as connection:
+            self.number: int = connection.execute("INSERT INTO runs (run) VALUES (?)", (run,)).lastrowid or 0
+            others = connection.execute("SELECT count(*) FROM runs WHERE run != ?", (run,)).fetchone()[0]
+        self._others = others > 0
+
+    def met_others(self, last_number: int) -> bool:
+        """Whether another driver may have computed something since this run looked at the results.
+
+        Args:
+            last_number: What `last_number()` gave before it looked.
+        """
+        if not self._others:
+            newest = self._connection.execute("SELECT max(number) FROM runs").fetchone()[0]
+            self._others = bool(self.number != last_number + 1 or newest != self.number)
+        return self._others
+
+    def acquire(self, wanted: Sequence[tuple[bytes, str]]) -> dict[bytes, Claim]:
+        """Claim tasks, each for an attempt, and give the claims that others hold on some of them."""
+        with self._transaction() as connection:
+            rows = [(digest, self.run, nonce) for digest, nonce in wanted]
+            added = connection.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", rows).rowcount
+            if added == len(rows):
+                return {}
+            held = self._held(digest for digest, _ in wanted)
+            connection.executemany(
+                "UPDATE claims SET nonce = ? WHERE digest = ? AND run = ?",
+                [(nonce, digest, self.run) for digest, nonce in wanted],
+            )
+        return {digest: claim for digest, claim in held.items() if claim.run != self.run}
+
+    def held(self, digests: Iterable[bytes]) -> dict[bytes, Claim]:
+        """Give the claims that stand on these tasks."""
+        return self._held(digests)
+
+    def take_over(self, digests: Iterable[bytes], dead: str) -> None:
+        """Remove a dead run's claims, so that they can be acquired."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM claims WHERE digest = ? AND run = ?", [(digest, dead) for digest in digests]
+            )
+
+    def release(self, digests: Iterable[bytes]) -> None:
+        """Give claims back."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM claims WHERE digest = ? AND run = ?", [(digest, self.run) for digest in digests]
+            )
+
+    def is_dead(self, run: str) -> bool:
+        """Whether a run's driver is gone, and its workers too, or out of time."""
+        path = f"{self._runs}/{run}"
+        if ledger.driver_lives(path):
+            self._dead.pop(run, None)
+            return False
+        since = self._dead.setdefault(run, time.monotonic())
+        return not ledger.workers_live(path) or time.monotonic() - since > ORPHAN_GRACE
+
+    def close(self, keep: bool = False) -> None:
+        """End this run's part; with `keep`, its claims stand for a later run to find."""
+        with self._transaction() as connection:
+            if not keep:
+                connection.execute("DELETE FROM claims WHERE run = ?", (self.run,))
+                connection.execute("DELETE FROM runs WHERE run = ?", (self.run,))
+        self._connection.close()
+
+    def forget_dead_runs(self) -> None:
+        """Strike out dead runs that hold no claims any more."""
+        runs = [row[0] for row in self._connection.execute("SELECT run FROM runs WHERE run != ?", (self.run,))]
+        gone = [(run,) for run in runs if self.is_dead(run)]
+        if gone:
+            with self._transaction() as connection:
+                connection.executemany(
+                    "DELETE FROM runs WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM claims WHERE run = ?1)", gone
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def _held(self, digests: Iterable[bytes]) -> dict[bytes, Claim]:
+        query = "SELECT run, nonce FROM claims WHERE digest = ?"
+        found = {}
+        for digest in digests:
+            row = self._connection.execute(query, (digest,)).fetchone()
+            if row is not None:
+                found[digest] = Claim(*row)
+        return found
+
+
+def last_number(runs: str) -> int:
+    """Give the number of the newest run that ever registered; 0 if none did."""
+    path = f"{runs}/{FILE}"
+    if not os.path.exists(path):
+        return 0
+    connection = _connect(path)
+    try:
+        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+        return int(row[0]) if row else 0
+    finally:
+        connection.close()
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    try:
+        return _opened(path)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        # The table only coordinates drivers that live; without it the worst is that a task runs twice.
+        os.replace(path, f"{path}.damaged")
+        return _opened(path)
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=120, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS claims (digest BLOB PRIMARY KEY, run TEXT, nonce TEXT) WITHOUT ROWID"
+    )
+    connection.execute("CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT UNIQUE)")
+    return connection

@@ -1,0 +1,236 @@
+"""From a node that is ready to a job that a backend can run: its backend, its options, and its payload."""
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .construction import label
+from .errors import OptionError, SettingsError
+from .graph import Plan, TaskClass
+from .handover import Assignment, PackedResult, Packer, StoredResult
+from .options import build_options
+from .plugin import BackendPlugin, Job
+from .requires import PRIVATE, Const, MappedTask, parts
+
+if TYPE_CHECKING:
+    from .plugins import Plugins
+    from .settings import BackendChoice
+    from .task import TaskBase
+
+_LONGEST_LINK = 150
+_HELD_VALUE = 1024  # bytes: larger packed values are read from the file again
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node's attempt goes: a leaf backend, with checked options."""
+
+    plugin: BackendPlugin
+    options: Any
+
+
+class JobMaker:
+    """Makes the jobs of one run.
+
+    Args:
+        plan: The run's plan.
+        packer: Pickles tasks.
+        plugins: Finds backends.
+        choice: Chooses among them.
+        context: The path of the run's context file.
+        packed: The classes whose small results are packed.
+        values: Packed results of this run that downstream tasks will want.
+    """
+
+    def __init__(
+        self, plan: Plan, packer: Packer, plugins: Plugins, choice: BackendChoice, context: str, packed: set[type]
+    ) -> None:
+        self.plan = plan
+        self.graph = plan.graph
+        self.ids: list[int] = [-1] * len(plan.graph)
+        self.values: dict[int, bytes] = {}
+        self._packer = packer
+        self._plugins = plugins
+        self._choice = choice
+        self._context = context
+        self._packed = packed
+        self._fresh: set[int] = set()
+        self._places: dict[tuple[type, str], Place] = {}
+        self._seconds: dict[type, float] = {}
+
+    def prepare(self) -> None:
+        """Allot ids to all that will run, class by class, and make the directories above theirs."""
+        nodes_of: dict[type, list[int]] = {}
+        for node in self.plan.stale:
+            nodes_of.setdefault(type(self.graph.tasks[node]), []).append(node)
+        self._packer.register(nodes_of)
+        for cls, nodes in nodes_of.items():
+            known = self.graph.classes[cls]
+            known.store.make_ready()
+            if known.text is not None:
+                known.store.save_source(known.source, known.text)
+            if cls in self._packed:
+                self._reserve(known, nodes)
+            else:
+                ids = known.store.allot([self.graph.digest(node) for node in nodes])
+                for node in nodes:
+                    self.ids[node] = ids[self.graph.digest(node)]
+
+    def place(self, node: int, attempt: int) -> Place:
+        """Choose the backend of a node's attempt, and check its options.
+
+        Raises:
+            OptionError: Options that the backend does not take.
+        """
+        task = self.graph.tasks[node]
+        config = task._task_config
+        key = (type(task), config.prefix_command)
+        if not callable(config.backend_options) and key in self._places:
+            return self._places[key]
+        place = self._choose(task, config.backend_options, attempt)
+        if not callable(config.backend_options):
+            self._places[key] = place
+        return place
+
+    def make(self, node: int, place: Place) -> Job:
+        """Make the job of one attempt."""
+        task = self.graph.tasks[node]
+        config = task._task_config
+        nonce = secrets.token_hex(16)
+        return Job(
+            nonce=nonce,
+            task=config.name,
+            label=f"{config.short_name}-{self.ids[node]}",
+            directory=Path(self.directory(node)),
+            options=place.options,
+            prefix=config.prefix_command if not config.interactive else "",
+            timeout=config.timeout,
+            expected=self.expected(node),
+            payload=partial(self.payload, node, nonce),
+        )
+
+    def payload(self, node: int, nonce: str) -> bytes:
+        """Pickle the worker of one attempt."""
+        task = self.graph.tasks[node]
+        known = self.graph.class_of(node)
+        config = known.config
+        record = task._task
+        prefix = "" if config.interactive else config.prefix_command
+        assignment = Assignment(
+            nonce=nonce,
+            context=self._context,
+            name=config.name,
+            label=label(config, record.bound),  # type: ignore[union-attr]  # constructed here
+            digest=record.digest,
+            source=known.source,
+            upstreams=self.plan.upstreams_digest(node),
+            class_directory=known.store.directory,
+            id=self.ids[node],
+            args=json.dumps(record.args(), default=repr),
+            deps=self._deps(task) if config.requirements else None,
+            level=config.compress_level,
+            packed=self.is_packed(node),
+            fresh=node in self._fresh,
+            filed=False,
+            prefix=prefix,
+            timeout=config.timeout,
+        )
+        return self._packer.pack(assignment, task, self._reference)
+
+    def directory(self, node: int) -> str:
+        """Give a node's instance directory."""
+        return self.graph.class_of(node).store.instance_directory(self.ids[node])
+
+    def is_packed(self, node: int) -> bool:
+        """Whether a node's result may go to its class's packed file."""
+        task = self.graph.tasks[node]
+        return type(task) in self._packed and not task._task_config.prefix_command
+
+    def expected(self, node: int) -> float | None:
+        """Guess how long a node takes: as its last attempt did, or the others of its class."""
+        meta = self.plan.metas[node]
+        return meta.seconds if meta is not None else self._seconds.get(type(self.graph.tasks[node]))
+
+    def learn(self, node: int, seconds: float, value: bytes | None) -> None:
+        """Note how long a node took, and its packed value if small enough to keep at hand."""
+        cls = type(self.graph.tasks[node])
+        before = self._seconds.get(cls)
+        self._seconds[cls] = seconds if before is None else 0.8 * before + 0.2 * seconds
+        if value is not None and len(value) <= _HELD_VALUE:
+            self.values[node] = value
+
+    def unplaced(self, node: int) -> bool:
+        """Whether a node's id was only set aside, so that it must be noted once its directory is made."""
+        return node in self._fresh
+
+    def _reserve(self, known: TaskClass, nodes: list[int]) -> None:
+        ids = known.store.ids.lookup([self.graph.digest(node) for node in nodes])
+        new = [node for node in nodes if self.graph.digest(node) not in ids]
+        following = known.store.ids.reserve(len(new)) if new else 0
+        for node in nodes:
+            self.ids[node] = ids.get(self.graph.digest(node), -1)
+        for node in new:
+            self.ids[node], following = following, following + 1
+        self._fresh.update(new)
+
+    def _choose(
+        self, task: TaskBase[Any], source: Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]], attempt: int
+    ) -> Place:
+        config = task._task_config
+        written = source(task, attempt) if callable(source) else source
+        if not isinstance(written, Mapping):
+            msg = f"{config.name}: backend_options gave {written!r}, which is no mapping of options"
+            raise OptionError(msg)
+        name, options, where = self._choice.choose(config.name, config.channels, config.backend, written)
+        plugin = self._plugins.backend(name)
+        visited = [name]
+        while plugin.route is not None:
+            name = plugin.route(self._draft(config.name, config.prefix_command))
+            if name in visited:
+                msg = f"the backends {' -> '.join([*visited, name])} route in a circle"
+                raise SettingsError(msg)
+            visited.append(name)
+            plugin = self._plugins.backend(name)
+        return Place(plugin, build_options(plugin.options, options, where))
+
+    def _draft(self, name: str, prefix: str) -> Job:
+        return Job("", name, name, Path(), None, prefix)
+
+    def _reference(self, upstream: TaskBase[Any]) -> Any:
+        """Give what stands for an upstream's result."""
+        node = self.graph.node_of[upstream._task.digest]
+        known = self.graph.class_of(node)
+        value = self.values.get(node)
+        if value is None and known.store.packed.exists():
+            value = known.store.packed.values([self.graph.digest(node)]).get(self.graph.digest(node))
+        if value is not None:
+            return PackedResult(value, known.config.short_name)
+        if self.ids[node] < 0:
+            self.ids[node] = known.store.ids.lookup([self.graph.digest(node)])[self.graph.digest(node)]
+        return StoredResult(known.store.directory, self.ids[node], self.graph.digest(node))
+
+    def _deps(self, task: TaskBase[Any]) -> dict[str, str] | None:
+        deps = {}
+        for name in task._task_config.requirements:
+            for key, item in parts(task.__dict__[PRIVATE + name]):
+                origin = item.get_origin() if isinstance(item, MappedTask) else item
+                if isinstance(origin, Const):
+                    continue
+                node = self.graph.node_of[origin._task.digest]
+                if self.ids[node] >= 0:
+                    target = f"{os.path.basename(self.graph.class_of(node).store.directory)}/results/{self.ids[node]}"
+                    deps[name if key is None else f"{name}.{_link_name(key)}"] = target
+        return deps or None
+
+
+def _link_name(key: str) -> str:
+    """Make a key safe as a file's name."""
+    safe = "".join(c if c.isprintable() and c not in "/%\\" else f"%{ord(c):02x}" for c in key)
+    encoded = safe.encode("utf-8", "backslashreplace")
+    return encoded[:_LONGEST_LINK].decode("utf-8", "ignore")

@@ -1,0 +1,170 @@
+"""A run on disk: its directory, the lock that shows that its driver lives, and the ledger of what it did."""
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_BUFFERED = 1 << 16
+
+
+class RunDirectory:
+    """A run's own directory, `{cache}/taskproc/.runs/{run}`.
+
+    Args:
+        runs: The cache's directory of runs.
+        root: The label of the task asked for.
+    """
+
+    def __init__(self, runs: str, root: str) -> None:
+        self.run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+        self.path = f"{runs}/{self.run}"
+        os.makedirs(self.path)
+        self.context = f"{self.path}/context.json"
+        self._lock = _locked(f"{self.path}/driver.lock")
+        info = {
+            "run": self.run,
+            "root": root,
+            "argv": sys.argv,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "pid_started": process_start(os.getpid()),
+            "started": time.time(),
+        }
+        Path(self.path, "run.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
+
+    def close(self) -> None:
+        """Remove what only living workers need, and let go of the lock."""
+        for name in ("output", "apart"):
+            shutil.rmtree(f"{self.path}/{name}", ignore_errors=True)
+        for name in os.listdir(self.path):
+            if name.startswith("classes-"):
+                os.unlink(f"{self.path}/{name}")
+        os.close(self._lock)
+
+
+class Ledger:
+    """The append-only account of a run, one JSON object a line.
+
+    Args:
+        path: `ledger.jsonl` in the run's directory.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self._lines: list[str] = []
+        self._size = 0
+        self._lock = threading.RLock()
+
+    def note(self, line: str) -> None:
+        """Add one line, soon to be written."""
+        with self._lock:
+            self._lines.append(line)
+            self._size += len(line)
+        if self._size > _BUFFERED:
+            self.flush()
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Add one entry, which is in the file when this returns."""
+        self.note(json.dumps(entry))
+        self.flush()
+
+    def flush(self) -> None:
+        """Write out what was added."""
+        with self._lock:
+            if not self._lines:
+                return
+            lines, self._lines, self._size = self._lines, [], 0
+            data = memoryview(("\n".join(lines) + "\n").encode())
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+    def close(self) -> None:
+        """Write out, and close."""
+        self.flush()
+        os.close(self._fd)
+
+
+def read_ledger(path: str) -> Iterator[dict[str, Any]]:
+    """Read a ledger; a last line that was cut short is passed over."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict):
+                    yield entry
+    except FileNotFoundError:
+        return
+
+
+def driver_lives(path: str) -> bool:
+    """Whether the driver of the run in this directory is still there.
+
+    On its own machine a process tells by its number and start; elsewhere, or in doubt, the lock tells.
+    """
+    try:
+        info = json.loads(Path(path, "run.json").read_text(encoding="utf-8"))
+        if info["host"] == socket.gethostname() and process_start(info["pid"]) != info["pid_started"]:
+            return False
+    except (OSError, ValueError, KeyError):
+        pass
+    return _is_locked(f"{path}/driver.lock")
+
+
+def workers_live(path: str) -> bool:
+    """Whether a worker process that this run's driver started is still there."""
+    return _is_locked(f"{path}/workers.lock")
+
+
+def process_start(pid: int) -> int:
+    """Give the start of a process in clock ticks since boot, as proc(5) has it in field 22; 0 if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        return int(stat[stat.rindex(b")") + 2 :].split()[19])
+    except (OSError, ValueError, IndexError):
+        return _exists(pid)
+
+
+def _exists(pid: int) -> int:
+    """Where there is no /proc, say at least whether a process has that number."""
+    if os.path.isdir("/proc/self"):
+        return 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return 0
+    except PermissionError:
+        pass
+    return 1
+
+
+def _locked(path: str) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
+
+
+def _is_locked(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(fd)

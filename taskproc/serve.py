@@ -1,0 +1,171 @@
+"""The main programs of worker processes.
+
+`serve`: fed by a pipe, one payload after another. `one`: a single payload from a file, behind a prefix command.
+`staged`: the payloads of one element of a set, on a cluster's node.
+"""
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections import deque
+from typing import Any, BinaryIO
+
+from . import worker
+from .frames import frame, read_frame, unpack_group
+from .handover import Assignment, read_payload
+from .outcome import Outcome
+from .watch import Watch
+from .worker import Attempt, run_assignment
+
+BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")
+
+
+def main(arguments: list[str]) -> None:
+    """Run the program that the first argument names."""
+    program, *rest = arguments
+    {"serve": serve, "one": run_one, "staged": run_staged}[program](*rest)
+
+
+def serve(run_directory: str) -> None:
+    """Run payloads from the standard input until it ends, answering each on what was the standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    incoming = os.fdopen(os.dup(0), "rb", buffering=1 << 16)
+    answers = os.dup(1)
+    life = os.dup(0)
+    _detach_stdin()
+    _hold_run(run_directory)
+    _capture(run_directory)
+    server = _Server(incoming, answers, Watch(life, _show_output))
+    worker.nested = server.nested
+    server.run()
+
+
+class _Server:
+    """Feeds one worker process from its driver."""
+
+    def __init__(self, incoming: BinaryIO, answers: int, watch: Watch) -> None:
+        self._incoming = incoming
+        self._answers = answers
+        self._watch = watch
+        self._group: deque[bytes] = deque()
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        while True:
+            content = read_frame(self._incoming)
+            if content is None:
+                return
+            self._group.extend(unpack_group(content))
+            while self._group:
+                self._run_one(self._group.popleft())
+
+    def _run_one(self, payload: bytes) -> None:
+        assignment, body = read_payload(payload)
+        self._watch.begin(assignment.timeout, lambda: _time_out(assignment))
+        outcome = run_assignment(assignment, body, "fd")
+        self._watch.end()
+        self._answer(assignment.nonce, outcome)
+
+    def nested(self, nonce: str) -> None:
+        """Hand back all that waits behind a task that runs a graph of its own."""
+        self._answer(nonce, "nested")
+        waiting, self._group = self._group, deque()
+        for payload in waiting:
+            self._answer(read_payload(payload)[0].nonce, "returned")
+
+    def _answer(self, nonce: str, content: Outcome | str) -> None:
+        data = frame(pickle.dumps((nonce, content), 5))
+        with self._lock:
+            while data:
+                data = data[os.write(self._answers, data) :]
+
+
+def run_one(path: str) -> None:
+    """Run the payload in a file, behind a prefix command; what prefix commands print stays theirs."""
+    with open(path, "rb") as file:
+        assignment, body = read_payload(file.read())
+    sys.exit(run_alone(assignment, body).exit_code or 0)
+
+
+def run_alone(assignment: Assignment, body: bytes) -> Outcome:
+    """Run a payload in a process that nobody feeds, with its output captured."""
+    global _watch
+    if _watch is None:
+        life = os.dup(0)
+        _detach_stdin()
+        _watch = Watch(life, _show_output)
+    with _kept_streams():
+        _capture(os.path.dirname(assignment.context))
+        _watch.begin(assignment.timeout, lambda: _time_out(assignment))
+        outcome = run_assignment(assignment, body, "fd")
+        _watch.end()
+        _close_capture()
+    return outcome
+
+
+_watch: Watch | None = None
+
+
+def run_staged(*arguments: str) -> None:
+    """Run one element of a staged set: its payloads, one after another."""
+    from .staging import run_element
+
+    run_element(*arguments)
+
+
+def _time_out(assignment: Assignment) -> None:
+    from .errors import TaskTimeoutError
+
+    limit = f"{assignment.timeout:g} seconds"
+    Attempt(assignment, b"").fail_beside(TaskTimeoutError(f"the task ran longer than its timeout of {limit} and was ended"))
+
+
+def _show_output() -> None:
+    if worker.descriptors is not None:
+        worker.descriptors.show()
+
+
+def _capture(run_directory: str) -> None:
+    from .capture import DescriptorCapture
+
+    worker.descriptors = DescriptorCapture(os.path.join(run_directory, "output"))
+
+
+def _close_capture() -> None:
+    if worker.descriptors is not None:
+        worker.descriptors.close()
+        worker.descriptors = None
+
+
+class _kept_streams:
+    """Gives descriptors 1 and 2 back at the end, so that a prefix command sees a well-behaved child."""
+
+    def __enter__(self) -> None:
+        self._kept = [os.dup(1), os.dup(2)]
+
+    def __exit__(self, *error: Any) -> None:
+        for fd, kept in zip((1, 2), self._kept):
+            os.dup2(kept, fd)
+            os.close(kept)
+
+
+def _detach_stdin() -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def _hold_run(run_directory: str) -> None:
+    """Show other drivers that a worker of this run lives, for as long as it does."""
+    import fcntl
+
+    fd = os.open(os.path.join(run_directory, "workers.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+
+
+def serve_command(run_directory: str) -> list[str]:
+    """Build the argv of a worker that is fed on its standard input."""
+    return [sys.executable, BOOTSTRAP, "serve", run_directory]

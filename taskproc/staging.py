@@ -1,0 +1,157 @@
+"""Sets of jobs on disk, for workers that are started by somebody else: filed here, run at the far end, marked there.
+
+A set is a directory: `jobs.json` (who is in it, for the next driver), `payloads/<element>` (what a worker runs), and
+`ended/`, where each job's worker leaves an empty file `<nonce>-<exit status>`, so that one listing tells it all. A job
+script may add `element-<index>-<exit status>` for a worker that could not leave its marks.
+"""
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .frames import pack_group, unpack_group
+from .handover import read_payload
+from .outcome import Outcome
+from .plugin import Job, JobRef
+from .store import files
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
+
+JOBS = "jobs.json"
+_MARK = re.compile(r"(?P<nonce>[0-9a-f]{32})-(?P<code>\d+)")
+_ELEMENT_MARK = re.compile(r"element-(?P<index>\d+)-(?P<code>\d+)")
+
+
+class StagedSets:
+    """Files groups of jobs, and reads their end marks (`plugin.Staging`).
+
+    Args:
+        directory: The backend's directory in the run.
+        ledger: Learns of every set before anything is submitted.
+        backend: The backend's name, for the ledger.
+
+    Attributes:
+        refs: Where each attempt of this run was staged, by nonce.
+    """
+
+    def __init__(self, directory: str, ledger: Ledger, backend: str) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._backend = backend
+        self._seen: dict[Path, set[str]] = {}
+        self._groups: dict[Path, list[list[str]]] = {}
+        self.refs: dict[str, JobRef] = {}
+
+    def stage(self, groups: Sequence[Sequence[Job]]) -> Path:
+        """File the jobs as one set; element i runs `groups[i]`, one after another."""
+        staged = Path(self._directory, f"tp-{secrets.token_hex(6)}")
+        (staged / "payloads").mkdir(parents=True)
+        (staged / "ended").mkdir()
+        entries = []
+        for index, group in enumerate(groups):
+            payloads = [_filed(job) for job in group]
+            (staged / "payloads" / str(index)).write_bytes(pack_group([payload for payload, _ in payloads]))
+            entries.append([entry for _, entry in payloads])
+        (staged / JOBS).write_text(json.dumps({"backend": self._backend, "groups": entries}), encoding="utf-8")
+        self._ledger.write({"kind": "staged", "backend": self._backend, "set": str(staged)})
+        self._groups[staged] = [[job.nonce for job in group] for group in groups]
+        for index, group in enumerate(groups):
+            self.refs.update((job.nonce, JobRef(staged, index)) for job in group)
+        return staged
+
+    def command(self, staged: Path, *, index: int = 0, variable: str = "", first: int = 0) -> list[str]:
+        """Build the argv that runs one element of a set."""
+        from .serve import BOOTSTRAP
+
+        argv = [sys.executable, BOOTSTRAP, "staged", str(staged), str(index)]
+        return [*argv, variable, str(first)] if variable else argv
+
+    def ended(self, staged: Path) -> Iterable[tuple[str, Outcome]]:
+        """Read the set's new end marks by one listing."""
+        seen = self._seen.setdefault(staged, set())
+        try:
+            names = [name for name in os.listdir(staged / "ended") if name not in seen]
+        except FileNotFoundError:
+            return
+        # A job's own mark tells more than its element's, so it comes first.
+        for name in sorted(names, key=lambda name: name.startswith("element-")):
+            seen.add(name)
+            if match := _MARK.fullmatch(name):
+                seen.add(match["nonce"])
+                yield match["nonce"], Outcome("ended", exit_code=int(match["code"]))
+            elif match := _ELEMENT_MARK.fullmatch(name):
+                yield from self._element_ended(staged, int(match["index"]), int(match["code"]), seen)
+
+    def _element_ended(
+        self, staged: Path, index: int, code: int, seen: set[str]
+    ) -> Iterator[tuple[str, Outcome]]:
+        groups = self._groups.get(staged)
+        if groups is None:
+            groups = self._groups[staged] = [[entry["nonce"] for entry in group] for group in read_set(staged)]
+        outcome = Outcome.of_process(-(code - 128) if code > 128 else code)
+        for nonce in groups[index] if index < len(groups) else []:
+            if nonce not in seen:
+                seen.add(nonce)
+                yield nonce, outcome
+
+
+def read_set(staged: Path) -> list[list[dict[str, Any]]]:
+    """Read who is in a set: per element, per job its nonce, task, id, digests and instance directory."""
+    groups: list[list[dict[str, Any]]] = json.loads((staged / JOBS).read_text(encoding="utf-8"))["groups"]
+    return groups
+
+
+def supersede(directory: str, nonce: str) -> bool:
+    """Take an attempt that was filed but has not started out of the race; whether that came in time."""
+    try:
+        os.unlink(f"{directory}/{files.ATTEMPT}queued.{nonce}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def run_element(directory: str, index: str, variable: str = "", first: str = "0") -> None:
+    """Run one element of a set on this machine: the main program of a cluster job."""
+    from .serve import run_alone
+
+    staged = Path(directory)
+    element = int(index)
+    position = os.environ.get(variable, "") if variable else ""
+    if position.isdigit() and int(position) >= int(first):
+        element = int(position) - int(first)
+    content = (staged / "payloads" / str(element)).read_bytes()
+    failed = False
+    for payload in unpack_group(content):
+        assignment, body = read_payload(payload)
+        code = run_alone(assignment, body).exit_code
+        if code is None:
+            continue  # another copy of this worker has it, and will say how it ended
+        failed = failed or code != 0
+        (staged / "ended" / f"{assignment.nonce}-{code}").touch()
+    sys.exit(int(failed))
+
+
+def _filed(job: Job) -> tuple[bytes, dict[str, Any]]:
+    """File one job's attempt in its instance directory; give its payload and its entry."""
+    assignment, body = read_payload(job.payload())
+    assignment = assignment._replace(filed=True, packed=False)
+    os.makedirs(assignment.directory, exist_ok=True)
+    files.write_text(f"{assignment.directory}/{files.ATTEMPT}queued.{job.nonce}", "")
+    entry = {
+        "nonce": job.nonce,
+        "task": assignment.name,
+        "id": assignment.id,
+        "digest": assignment.digest.hex(),
+        "source": assignment.source.hex(),
+        "upstreams": assignment.upstreams.hex(),
+        "directory": assignment.directory,
+    }
+    return pickle.dumps((assignment, body), 5), entry

@@ -1,0 +1,69 @@
+"""The cache on disk: one directory per task class, and one for the runs."""
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .class_store import ClassStore
+
+_LONGEST_NAME = 200
+
+_caches: dict[str, Cache] = {}
+_class_stores: dict[str, ClassStore] = {}
+
+
+class Cache:
+    """A cache directory: `{directory}/taskproc/{module}.{qualname}/` and `{directory}/taskproc/.runs/`.
+
+    >>> Cache("/data/.cache").class_directory("pkg.mod.Train")
+    '/data/.cache/taskproc/pkg.mod.Train'
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.root = os.path.join(directory, "taskproc")
+
+    @property
+    def runs(self) -> str:
+        """The directory of the runs."""
+        return f"{self.root}/.runs"
+
+    def class_directory(self, name: str) -> str:
+        """Give a class's directory; a very long name is cut, and told apart by a digest."""
+        encoded = name.encode("utf-8", "surrogatepass")
+        if len(encoded) > _LONGEST_NAME:
+            digest = hashlib.blake2b(encoded, digest_size=8).hexdigest()
+            name = encoded[: _LONGEST_NAME - 17].decode("utf-8", "ignore") + "-" + digest
+        return f"{self.root}/{name}"
+
+    def class_store(self, name: str) -> ClassStore:
+        """Give what the cache holds of one class."""
+        return class_store_at(self.class_directory(name))
+
+
+def open_cache(directory: Path | str) -> Cache:
+    """Give the cache in a directory, the same object for the same directory."""
+    path = os.path.abspath(directory)
+    cache = _caches.get(path)
+    if cache is None:
+        cache = _caches.setdefault(path, Cache(path))
+    return cache
+
+
+def current_cache() -> Cache:
+    """Give the cache that `Context.cache_dir` names now."""
+    from ..settings import Context
+
+    return open_cache(Context.cache_dir)
+
+
+def class_store_at(directory: str) -> ClassStore:
+    """Give the store in one class's directory, the same object for the same directory."""
+    store = _class_stores.get(directory)
+    if store is None:
+        from .class_store import ClassStore
+
+        store = _class_stores.setdefault(directory, ClassStore(directory))
+    return store

@@ -1,0 +1,147 @@
+"""Everything that the cache holds of one task class, whether as a tree of directories or packed."""
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..errors import ResultNotFoundError
+from . import files
+from .files import DamagedResultError, Meta
+from .ids import IdTable
+from .packed import PackedRows, Row
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class ClassStore:
+    """One class's directory: `sources/`, `id_table/`, `results/{id}/`, `packed.sqlite3`.
+
+    Small results may lie packed, all others lie in instance directories; a task has its result in one of the two.
+    Nothing is made on disk before something is to be kept there.
+
+    Args:
+        directory: `{cache}/taskproc/{module}.{qualname}`.
+        fsync: Whether a commit reaches the disk before it counts.
+    """
+
+    def __init__(self, directory: str, fsync: bool = False) -> None:
+        self.directory = directory
+        self.ids = IdTable(directory)
+        self.packed = PackedRows(directory, fsync)
+
+    def instance_directory(self, id: int) -> str:
+        """Give the directory of the task with this id."""
+        return f"{self.directory}/results/{id}"
+
+    def peek(self, digests: Sequence[bytes]) -> list[Meta | None]:
+        """Read the provenance of each task's result; None for one that has none, or a damaged one."""
+        found = self.packed.peek(digests) if self.packed.exists() else {}
+        ids = self.ids.lookup(digests) if len(found) < len(digests) else {}
+        return [found.get(digest) or self._peek_tree(digest, ids.get(digest)) for digest in digests]
+
+    def peek_instance(self, directory: str, digest: bytes) -> Meta | None:
+        """Read the provenance of the result in one instance directory."""
+        try:
+            meta = files.peek(f"{directory}/{files.RESULT}")
+        except DamagedResultError as error:
+            _LOGGER.warning("%s; it is computed again", error)
+            return None
+        return meta if meta is not None and meta.identity == digest else None
+
+    def load(self, digest: bytes, whose: str) -> Any:
+        """Read a result.
+
+        Raises:
+            ResultNotFoundError: There is none.
+            DamagedResultError: It is damaged; it counts as missing.
+            ResultUnreadableError: It cannot be unpickled here.
+        """
+        packed = self.packed.values([digest])
+        if packed:
+            return files.unpickle(packed[digest], whose)
+        ids = self.ids.lookup([digest])
+        if ids:
+            try:
+                path = f"{self.instance_directory(ids[digest])}/{files.RESULT}"
+                meta = files.peek(path)
+                if meta is not None and meta.identity == digest:
+                    return files.load(path, whose)
+            except FileNotFoundError:
+                pass
+        msg = f"{whose} has no result in {self.directory}; run it first"
+        raise ResultNotFoundError(msg)
+
+    def allot(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Give the tasks' ids, new ones to those that have none."""
+        return self.ids.allot(digests)
+
+    def make_ready(self) -> None:
+        """Make the directory that instance directories go to."""
+        os.makedirs(f"{self.directory}/results", exist_ok=True)
+
+    def commit_packed(self, rows: Sequence[Row]) -> None:
+        """Keep a group of small results, in the place of what their tasks had before."""
+        self.packed.commit(rows)
+
+    def discard(self, digests: Iterable[bytes]) -> None:
+        """Drop the packed results of tasks that are about to run again."""
+        self.packed.discard(digests)
+
+    def discard_result(self, digest: bytes) -> None:
+        """Drop one result, wherever it lies."""
+        self.packed.discard([digest])
+        for id in self.ids.lookup([digest]).values():
+            files.remove(f"{self.instance_directory(id)}/{files.RESULT}")
+
+    def clear(self, digests: Sequence[bytes]) -> None:
+        """Remove results, logs, failures and the contents of the data directories."""
+        self.packed.discard(digests)
+        for id in self.ids.lookup(digests).values():
+            directory = self.instance_directory(id)
+            files.clean(directory, keep=(files.ARGS, files.DATA))
+            data = f"{directory}/{files.DATA}"
+            if os.path.isdir(data) and not os.path.islink(data):
+                for name in os.listdir(data):
+                    files.remove(f"{data}/{name}")
+
+    def clear_all(self) -> None:
+        """Remove all results of the class. Its ids stay what they were."""
+        self.packed.close()
+        for name in ("packed.sqlite3", "packed.sqlite3-journal"):
+            files.remove(f"{self.directory}/{name}")
+        results = f"{self.directory}/results"
+        if os.path.isdir(results):
+            aside = f"{results}.cleared-{os.getpid()}"
+            os.rename(results, aside)
+            shutil.rmtree(aside)
+
+    def save_source(self, digest: bytes, text: str) -> None:
+        """Keep the normalised source that results name by its digest."""
+        path = f"{self.directory}/sources/{digest.hex()}.txt"
+        if os.path.exists(path):
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.{os.getpid()}.tmp"
+        files.write_text(temporary, text)
+        os.replace(temporary, path)
+
+    def load_source(self, digest: bytes) -> str | None:
+        """Read a kept source; None if it is not there."""
+        try:
+            with open(f"{self.directory}/sources/{digest.hex()}.txt", encoding="utf-8", errors="surrogatepass") as file:
+                return file.read()
+        except (OSError, UnicodeError):
+            return None
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self.ids.close()
+        self.packed.close()
+
+    def _peek_tree(self, digest: bytes, id: int | None) -> Meta | None:
+        if id is None:
+            return None
+        return self.peek_instance(self.instance_directory(id), digest)

@@ -1,0 +1,394 @@
+"""The files of one task: its result with where it came from, its failure, and the directory they lie in.
+
+A result is a gzip file that any tool can read. Its provenance travels inside it, in the header's extra field
+(RFC 1952, subfield `TP`): one file, one rename, so the two can never disagree.
+"""
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+from ..errors import ResultUnreadableError, TaskprocError
+
+RESULT = "result.pkl.gz"
+ARGS = "args.json"
+STDOUT = "stdout.txt"
+STDERR = "stderr.txt"
+DATA = "data"
+DEPS = "deps"
+DEPS_FILE = "deps.json"
+FAILURE = "failure.json"
+FAILURE_PICKLE = "failure.pkl"
+ATTEMPT = "attempt."
+
+MOST_LINKS = 1000
+SPILL = 1 << 16
+_CHUNK = 1 << 20
+
+_META = struct.Struct("<16s16s16s16sdQQ")
+_HEAD = struct.Struct("<3sBIBBHccH")  # magic and method, flags, time, extra flags, system, length, subfield id, length
+_META_AT = _HEAD.size
+_SIZE_AT = _META_AT + _META.size - 8
+_BODY_AT = _META_AT + _META.size
+_TAIL = struct.Struct("<II")
+HEAD_SIZE = _BODY_AT
+
+
+class Meta(NamedTuple):
+    """A result's provenance.
+
+    Attributes:
+        identity: The task's identity digest, 16 bytes.
+        source: The digest of the source that computed it; zeros when there was none to read.
+        upstreams: The digest of the upstreams' commit ids.
+        commit: The result's own commit id: the nonce of the attempt, 16 bytes.
+        seconds: How long `run_task` took.
+        memory: The worker's peak memory in KiB.
+        size: The size of the whole file in bytes; 0 in a packed row.
+    """
+
+    identity: bytes
+    source: bytes
+    upstreams: bytes
+    commit: bytes
+    seconds: float
+    memory: int
+    size: int
+
+    def pack(self) -> bytes:
+        """Give the bytes that stand in the header, or in a packed row."""
+        return _META.pack(*self)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Meta:
+        """Read them back."""
+        return cls._make(_META.unpack(data))
+
+
+META_SIZE = _META.size
+
+
+class DamagedResultError(TaskprocError):
+    """A result's file is truncated, or holds something else; it counts as missing."""
+
+
+class ResultWriter(io.RawIOBase):
+    """Takes a pickle as it is made: small ones stay in memory, large ones go through gzip to a temporary file.
+
+    Args:
+        path: The temporary file.
+        level: gzip's compression level.
+        before_open: Called before the temporary file of a large one is made.
+    """
+
+    def __init__(self, path: str, level: int, before_open: Callable[[], Any]) -> None:
+        self._path = path
+        self._level = level
+        self._before_open = before_open
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._file: BinaryIO | None = None
+        self._crc = 0
+        self._compress: Any = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._size += size
+        if self._file is None:
+            if self._size <= SPILL:
+                self._chunks.append(bytes(data))
+                return size
+            self._spill()
+        self._deflate(data)
+        return size
+
+    @property
+    def small(self) -> bytes | None:
+        """All that was written, if it was little."""
+        return b"".join(self._chunks) if self._file is None else None
+
+    def finish(self, meta: Meta, fsync: bool) -> None:
+        """Complete the temporary file."""
+        if self._file is None:
+            self._write_whole(meta, fsync)
+            return
+        file = self._file
+        file.write(self._compress.flush() + _TAIL.pack(self._crc, self._size & 0xFFFFFFFF))
+        size = file.tell()
+        file.seek(0)
+        file.write(_header(meta._replace(size=size)))
+        file.flush()
+        if fsync:
+            os.fsync(file.fileno())
+        file.close()
+
+    def discard(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+        try:
+            os.unlink(self._path)
+        except OSError:
+            pass
+
+    def _write_whole(self, meta: Meta, fsync: bool) -> None:
+        content = b"".join(self._chunks)
+        compress = zlib.compressobj(self._level, zlib.DEFLATED, -15)
+        body = compress.compress(content) + compress.flush()
+        tail = _TAIL.pack(zlib.crc32(content), len(content))
+        whole = _header(meta._replace(size=_BODY_AT + len(body) + _TAIL.size)) + body + tail
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            _write_all(fd, whole)
+            if fsync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _spill(self) -> None:
+        self._before_open()
+        file: BinaryIO = open(self._path, "wb", buffering=_CHUNK)
+        file.write(b"\0" * _BODY_AT)
+        self._file = file
+        self._compress = zlib.compressobj(self._level, zlib.DEFLATED, -15)
+        chunks, self._chunks = self._chunks, []
+        for chunk in chunks:
+            self._deflate(chunk)
+
+    def _deflate(self, data: Any) -> None:
+        assert self._file is not None
+        view = memoryview(data).cast("B")
+        for at in range(0, len(view), _CHUNK):
+            part = view[at : at + _CHUNK]
+            self._crc = zlib.crc32(part, self._crc)
+            self._file.write(self._compress.compress(part))
+
+
+def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWriter:
+    """Pickle a value into a fresh writer: with pickle, or with cloudpickle what pickle cannot.
+
+    Raises:
+        pickle.PicklingError: Neither can; one sentence with the reason.
+    """
+    writer = writer_of()
+    try:
+        pickle.Pickler(writer, 5).dump(value)
+        return writer
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError):
+        writer.discard()
+    import cloudpickle
+
+    writer = writer_of()
+    try:
+        cloudpickle.Pickler(writer, 5).dump(value)
+    except Exception as error:
+        writer.discard()
+        msg = f"the result, of type {type(value).__qualname__}, cannot be pickled: {type(error).__name__}: {error}"
+        raise pickle.PicklingError(msg) from error
+    return writer
+
+
+def peek(path: str) -> Meta | None:
+    """Read a result's provenance without reading the result; None if there is none.
+
+    Raises:
+        DamagedResultError: The file is truncated, or no result of ours.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DamagedResultError(f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        head = os.read(fd, _BODY_AT)
+        size = os.fstat(fd).st_size
+    except OSError as error:
+        raise DamagedResultError(f"{path} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(fd)
+    if len(head) < _BODY_AT or head[:_META_AT] != _HEAD_BYTES:
+        raise DamagedResultError(f"{path} is no result of taskproc, or cut short")
+    meta = Meta._make(_META.unpack_from(head, _META_AT))
+    if meta.size != size:
+        raise DamagedResultError(f"{path} has {size} bytes instead of {meta.size}")
+    return meta
+
+
+def load(path: str, whose: str) -> Any:
+    """Read a result back, checking it whole.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedResultError: The file is damaged.
+        ResultUnreadableError: It is whole, but cannot be unpickled here.
+    """
+    with open(path, "rb", buffering=_CHUNK) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            if size <= SPILL:
+                return unpickle(_inflate(path, file.read()), whose)
+            return _load_large(path, file, whose)
+        except OSError as error:
+            raise DamagedResultError(f"{path} cannot be read: {error}") from error
+
+
+def unpickle(data: bytes, whose: str) -> Any:
+    """Unpickle a value whose bytes are known to be what was written.
+
+    Raises:
+        ResultUnreadableError: It cannot be unpickled here, for example because its class is not there.
+    """
+    try:
+        return pickle.loads(data)
+    except Exception as error:
+        raise _unreadable(whose, error) from error
+
+
+def prepare(directory: str, args: str, deps: Mapping[str, str] | None) -> None:
+    """Make the instance directory for an attempt, empty but for `args.json` and links to the upstreams'."""
+    try:
+        os.mkdir(directory)
+    except FileExistsError:
+        clean(directory)
+    except FileNotFoundError:
+        os.makedirs(directory, exist_ok=True)
+    write_text(f"{directory}/{ARGS}", args)
+    if deps:
+        _link(directory, deps)
+
+
+def clean(directory: str, keep: Sequence[str] = ()) -> None:
+    """Empty an instance directory: the result first, so that it never stands over other data than its own."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        os.unlink(directory)
+        os.mkdir(directory)
+        return
+    for name in sorted(names, key=lambda name: name != RESULT):
+        if not name.startswith(ATTEMPT) and name not in keep:
+            remove(f"{directory}/{name}")
+
+
+def remove(path: str) -> None:
+    """Remove a file or a directory with all in it; it may be gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except (IsADirectoryError, PermissionError):
+        shutil.rmtree(path, ignore_errors=False)
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a small text file."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        _write_all(fd, text.encode("utf-8", "surrogatepass"))
+    finally:
+        os.close(fd)
+
+
+def save_failure(directory: str, nonce: str, failure: Mapping[str, Any], pickled: bytes) -> None:
+    """Leave a failed attempt's account: for people, and for the driver."""
+    os.makedirs(directory, exist_ok=True)
+    for name, content in ((FAILURE_PICKLE, pickled), (FAILURE, json.dumps({"nonce": nonce, **failure}).encode())):
+        temporary = f"{directory}/{name}.{nonce}.tmp"
+        with open(temporary, "wb") as file:
+            file.write(content)
+        os.replace(temporary, f"{directory}/{name}")
+
+
+def load_failure(directory: str, nonce: str) -> tuple[dict[str, Any], bytes] | None:
+    """Read the account of this very attempt; None if it left none."""
+    try:
+        with open(f"{directory}/{FAILURE}", encoding="utf-8") as file:
+            failure = json.load(file)
+        if failure.get("nonce") != nonce:
+            return None
+        with open(f"{directory}/{FAILURE_PICKLE}", "rb") as pickled:
+            return failure, pickled.read()
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _link(directory: str, deps: Mapping[str, str]) -> None:
+    if len(deps) > MOST_LINKS:
+        write_text(f"{directory}/{DEPS_FILE}", json.dumps(dict(deps), indent=0))
+        return
+    links = f"{directory}/{DEPS}"
+    os.mkdir(links)
+    for name, target in deps.items():
+        os.symlink(f"../../../../{target}", f"{links}/{name}")
+
+
+def _header(meta: Meta) -> bytes:
+    return _HEAD_BYTES + _META.pack(*meta)
+
+
+_HEAD_BYTES = _HEAD.pack(b"\x1f\x8b\x08", 4, 0, 0, 255, 4 + _META.size, b"T", b"P", _META.size)
+
+
+def _inflate(path: str, data: bytes) -> bytes:
+    if data[:_META_AT] != _HEAD_BYTES:
+        raise DamagedResultError(f"{path} is no result of taskproc, or cut short")
+    try:
+        content = zlib.decompress(data[_BODY_AT : -_TAIL.size], -15)
+        crc, size = _TAIL.unpack(data[-_TAIL.size :])
+    except (zlib.error, struct.error) as error:
+        raise DamagedResultError(f"{path} is damaged: {error}") from error
+    if zlib.crc32(content) != crc or len(content) & 0xFFFFFFFF != size:
+        raise DamagedResultError(f"{path} is damaged: its checksum does not match")
+    return content
+
+
+def _load_large(path: str, file: Any, whose: str) -> Any:
+    import gzip
+
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        try:
+            value = pickle.load(unpacked)
+            unpacked.read()
+            return value
+        except Exception as error:
+            _verify(path)
+            raise _unreadable(whose, error) from error
+
+
+def _verify(path: str) -> None:
+    """Read the whole file for its checksum's sake."""
+    import gzip
+
+    try:
+        with gzip.open(path) as unpacked:
+            while unpacked.read(_CHUNK):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedResultError(f"{path} is damaged: {error}") from error
+
+
+def _unreadable(whose: str, error: Exception) -> ResultUnreadableError:
+    msg = (
+        f"the result of {whose} cannot be unpickled here: {type(error).__name__}: {error}. "
+        "Run it where its classes can be imported, or clear it."
+    )
+    return ResultUnreadableError(msg)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,230 @@
+"""The id table of a class: identity digest -> a small number, allotted in batches and never used twice.
+
+It is a diskcache `Cache` whose disk stores whole numbers and refuses to unpickle anything. Reading all ids goes past
+diskcache, by one query on its documented table, since one call per key costs a re-check of 100,000 tasks seconds.
+"""
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import CacheError
+from . import files
+
+_NEXT = "next"
+_FEW = 50
+
+
+class IdTable:
+    """The ids of one class's tasks.
+
+    Args:
+        directory: The class's directory in the cache. Nothing is made before an id is allotted.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._path = f"{directory}/id_table/cache.db"
+        self._known: dict[bytes, int] = {}
+        self._next = -1  # the counter when all ids were last read; -1: never
+        self._table: Any = None
+        self._stamp: tuple[int, int] | None = None
+
+    def lookup(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Give the ids of those tasks that have one."""
+        self._forget_if_replaced()
+        missing = [digest for digest in digests if digest not in self._known]
+        if missing and self._stamp is not None:
+            self._read(missing)
+        known = self._known
+        return {digest: known[digest] for digest in digests if digest in known}
+
+    def allot(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Give the ids of all these tasks, new ones to those that have none."""
+        found = self.lookup(digests)
+        if len(found) < len(digests):
+            self.assign(dict.fromkeys(digest for digest in digests if digest not in found))
+            found = {digest: self._known[digest] for digest in digests}
+        return found
+
+    def reserve(self, number: int) -> int:
+        """Set ids aside for tasks that may come to need one; give the first of them."""
+        table = self._open()
+        with table.transact(retry=True):
+            first: int = table.get(_NEXT, default=0)
+            table.set(_NEXT, first + number)
+        if self._next == first:
+            self._next = first + number
+        return first
+
+    def assign(self, wanted: dict[bytes, int | None]) -> None:
+        """Note ids: the reserved ones given, and new ones where None is given."""
+        table = self._open()
+        with table.transact(retry=True):
+            following: int = table.get(_NEXT, default=0)
+            others_came = following != self._next
+            for digest, id in wanted.items():
+                key = digest.hex()
+                known = table.get(key) if others_came else None
+                if known is None:
+                    if id is None:
+                        id, following = following, following + 1
+                    table.set(key, id)
+                    known = id
+                self._known[digest] = known
+            table.set(_NEXT, following)
+        if not others_came:
+            self._next = following
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._table is not None:
+            self._table.close()
+            self._table = None
+
+    def _read(self, missing: Sequence[bytes]) -> None:
+        try:
+            with sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=60) as connection:
+                if len(missing) <= _FEW and self._next < 0:
+                    for digest in missing:
+                        row = connection.execute(
+                            "SELECT value FROM Cache WHERE key = ? AND raw = 1", (digest.hex(),)
+                        ).fetchone()
+                        self._note([(digest.hex(), *row)] if row else [])
+                else:
+                    self._note(connection.execute("SELECT key, value FROM Cache WHERE raw = 1"))
+                    self._next = self._known.pop(b"", -1)
+            connection.close()
+        except sqlite3.OperationalError:
+            if os.access(self._path, os.R_OK) and os.path.getsize(self._path) > 0:
+                self._repair()
+        except sqlite3.DatabaseError:
+            self._repair()
+
+    def _note(self, rows: Iterable[tuple[Any, Any]]) -> None:
+        known = self._known
+        for key, id in rows:
+            if type(id) is not int:
+                continue
+            if key == _NEXT:
+                known[b""] = id
+            else:
+                try:
+                    known[bytes.fromhex(key)] = id
+                except (ValueError, TypeError):
+                    continue
+
+    def _open(self) -> Any:
+        self._forget_if_replaced()
+        if self._table is None:
+            new = self._stamp is None
+            self._table = self._open_table()
+            self._stamp = _stamp(self._path)
+            if new:
+                self._recover()
+        return self._table
+
+    def _open_table(self) -> Any:
+        directory = os.path.dirname(self._path)
+        try:
+            return _diskcache(directory)
+        except sqlite3.DatabaseError:
+            self._repair()
+            return _diskcache(directory)
+
+    def _repair(self) -> None:
+        """Put a table that cannot be read aside; the next one is made from the instance directories."""
+        import logging
+
+        self.close()
+        aside = f"{self._directory}/id_table.damaged"
+        files.remove(aside)
+        try:
+            os.rename(os.path.dirname(self._path), aside)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise CacheError(f"{self._path} is damaged and cannot be put aside: {error.strerror}") from error
+        logging.getLogger(__name__).warning("%s was damaged; it is made anew from the results", self._path)
+        self._known.clear()
+        self._next = -1
+        self._stamp = None
+
+    def _recover(self) -> None:
+        """Take the ids of results that are there without a table."""
+        results = f"{self._directory}/results"
+        try:
+            ids = sorted(int(name) for name in os.listdir(results) if name.isdigit())
+        except OSError:
+            return
+        if not ids:
+            return
+        found: dict[bytes, int | None] = {}
+        for id in ids:
+            try:
+                meta = files.peek(f"{results}/{id}/{files.RESULT}")
+            except files.DamagedResultError:
+                continue
+            if meta is not None:
+                found[meta.identity] = id
+        self.reserve(ids[-1] + 1)
+        self.assign(found)
+
+    def _forget_if_replaced(self) -> None:
+        """Forget all when somebody removed the directory by hand, which is a legal way to clear it."""
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self.close()
+            self._known.clear()
+            self._next = -1
+            self._stamp = stamp
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)
+
+
+def _diskcache(directory: str) -> Any:
+    from diskcache import Cache, Disk
+
+    class NumberDisk(Disk):  # type: ignore[misc]  # diskcache has no types
+        """Keys are text, values are whole numbers; nothing is ever unpickled or read from a file."""
+
+        def put(self, key: Any) -> tuple[Any, bool]:
+            return key, True
+
+        def get(self, key: Any, raw: Any) -> Any:
+            return key
+
+        def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, None, int]:
+            return 0, 1, None, int(value)
+
+        def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> int:
+            if mode != 1 or type(value) is not int:
+                raise CacheError(f"the id table {directory} holds something that is not an id; remove it")
+            return value
+
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    return Cache(
+        directory,
+        disk=NumberDisk,
+        eviction_policy="none",
+        cull_limit=0,
+        statistics=0,
+        sqlite_journal_mode="truncate",
+        sqlite_synchronous=0,
+        sqlite_mmap_size=0,
+    )

@@ -1,0 +1,143 @@
+"""Small results of one class in one SQLite file, written by drivers only, in groups."""
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import files
+from .files import DamagedResultError, Meta
+
+FILE = "packed.sqlite3"
+_FEW = 200
+_LOGGER = logging.getLogger(__name__)
+
+Row = tuple[bytes, bytes, bytes]
+
+
+class PackedRows:
+    """The packed results of one class: identity digest -> provenance and pickled value.
+
+    Args:
+        directory: The class's directory. The file is made at the first commit.
+        fsync: Whether a commit reaches the disk before it returns.
+    """
+
+    def __init__(self, directory: str, fsync: bool = False) -> None:
+        self.path = f"{directory}/{FILE}"
+        self._fsync = fsync
+        self._connection: sqlite3.Connection | None = None
+        self._stamp: tuple[int, int] | None = None
+        self._lock = threading.RLock()
+
+    def exists(self) -> bool:
+        """Whether the class has a packed file."""
+        return os.path.exists(self.path)
+
+    def peek(self, digests: Sequence[bytes]) -> dict[bytes, Meta]:
+        """Read the provenance of those that are there."""
+        found: dict[bytes, Meta] = {}
+        unpack = Meta.unpack
+        for identity, meta in self._select("meta", digests):
+            if len(meta) == files.META_SIZE:
+                found[identity] = unpack(meta)
+        return found
+
+    def values(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Read the pickled values of those that are there, checked.
+
+        Raises:
+            DamagedResultError: A value is not what was written.
+        """
+        found = {}
+        for identity, value, crc in self._select("value, crc", digests):
+            if zlib.crc32(value) != crc:
+                raise DamagedResultError(f"{self.path} is damaged: the checksum of {identity.hex()} does not match")
+            found[identity] = value
+        return found
+
+    def commit(self, rows: Iterable[Row]) -> None:
+        """Write a group of (identity, provenance, value) in one transaction."""
+        with self._lock, self._open(create=True) as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)",
+                [(identity, meta, value, zlib.crc32(value)) for identity, meta, value in rows],
+            )
+
+    def discard(self, digests: Iterable[bytes]) -> None:
+        """Remove the rows of these tasks."""
+        if self.exists():
+            with self._lock, self._open() as connection:
+                connection.executemany("DELETE FROM results WHERE identity = ?", [(digest,) for digest in digests])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _select(self, columns: str, digests: Sequence[bytes]) -> Iterable[tuple[Any, ...]]:
+        if not self.exists():
+            return []
+        query = f"SELECT identity, {columns} FROM results"
+        with self._lock:
+            try:
+                connection = self._open()
+                if len(digests) > _FEW:
+                    wanted = set(digests)
+                    return [row for row in connection.execute(query) if row[0] in wanted]
+                query += " WHERE identity = ?"
+                rows = (connection.execute(query, (digest,)).fetchone() for digest in digests)
+                return [row for row in rows if row is not None]
+            except sqlite3.DatabaseError as error:
+                self._put_aside(error)
+                return []
+
+    def _open(self, create: bool = False) -> sqlite3.Connection:
+        stamp = self._current_stamp()
+        if self._connection is None or stamp != self._stamp:
+            self.close()
+            try:
+                self._connection = self._connect()
+            except sqlite3.DatabaseError as error:
+                if not create:
+                    raise
+                self._put_aside(error)
+                self._connection = self._connect()
+            self._stamp = self._current_stamp()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = TRUNCATE")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._fsync else 'OFF'}")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS results"
+            " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER) WITHOUT ROWID"
+        )
+        return connection
+
+    def _current_stamp(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise error
+        self.close()
+        aside = f"{self.path}.damaged"
+        try:
+            files.remove(aside)
+            os.rename(self.path, aside)
+            _LOGGER.warning("%s was damaged (%s); its results are computed again. It lies at %s", self.path, error, aside)
+        except OSError:
+            _LOGGER.warning("%s is damaged (%s) and cannot be put aside; it is not used", self.path, error)

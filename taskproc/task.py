@@ -1,0 +1,308 @@
+"""Tasks: a class becomes a node of the graph for each set of arguments."""
+from __future__ import annotations
+
+from abc import ABCMeta
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, cast, overload
+
+from .config import OptionSource, StoreKind, TaskConfig, where_defined
+from .construction import TaskRecord, construct, label
+from .errors import FailedTaskError, TaskDefinitionError
+from .location import Location, located, restore
+from .requires import (
+    Const,
+    K,
+    MappedTask,
+    Req,
+    Requires,
+    RequiresDict,
+    RequiresList,
+    S,
+    T,
+    Task,
+    TaskLike,
+    declared_requirements,
+)
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", covariant=True, default=Any)
+else:
+    from .requires import R
+
+__all__ = [
+    "Const",
+    "FailedTaskError",
+    "Req",
+    "Requires",
+    "RequiresDict",
+    "RequiresList",
+    "Task",
+    "TaskBase",
+]
+
+
+class TaskMeta(ABCMeta):
+    """Makes `Class(arguments)` give the one living task with these arguments."""
+
+    if not TYPE_CHECKING:  # a type checker reads the constructor from __init__
+
+        def __call__(cls, *args, **kwargs):
+            return construct(cls, args, kwargs)
+
+
+class _TaskName:
+    """`task_name` on the class and on its instances (classmethod and property no longer stack in Python 3.13)."""
+
+    def __get__(self, obj: Any, owner: Any = None) -> str:
+        name: str = (owner or type(obj))._task_config.name
+        return name
+
+
+class TaskBase(Generic[R], metaclass=TaskMeta):
+    """The base of all tasks.
+
+    A subclass declares what it needs from others (`Requires`), sets it in `__init__`, and computes its result in
+    `run_task`. Its arguments are its identity: they must be JSON-like values or tasks.
+
+    Class keywords (they count for the class that states them, not for classes derived from it):
+        channel: A label or several, for `rate_limits`.
+        compress_level: gzip's, 9 by default; -1 and 0 to 9.
+        prefix_command: A command put before the worker's own command line, run by a shell.
+        interactive: Run in the driver's main thread with the real terminal.
+        backend: The name of a backend or of a profile.
+        backend_options: A mapping, or a callable from (instance, attempt from 0) to one.
+        retries: How many times a failed attempt is tried again.
+        timeout: Seconds after which an attempt is ended, with all processes that it started.
+        store: `tree` or `packed`.
+
+    Example:
+        >>> class Square(TaskBase):
+        ...     def __init__(self, n: int):
+        ...         self.n = n
+        ...     def run_task(self) -> int:
+        ...         return self.n ** 2
+        >>> Square(3) is Square(n=3)
+        True
+    """
+
+    _task_config: TaskConfig
+    _task: TaskRecord | Location
+    task_name = _TaskName()
+
+    def __init__(self) -> None:
+        """Take no arguments, and need no upstreams, unless a subclass says otherwise."""
+
+    def run_task(self) -> R:
+        """Compute the result; called on a worker, once all upstreams have run. Without one, the result is None."""
+        return cast("R", None)
+
+    def __init_subclass__(
+        cls,
+        *,
+        channel: str | Iterable[str] | None = None,
+        compress_level: int = 9,
+        prefix_command: str = "",
+        interactive: bool = False,
+        backend: str | None = None,
+        backend_options: OptionSource = None,
+        retries: int = 0,
+        timeout: float | None = None,
+        store: StoreKind | None = None,
+        **kwargs: Any,
+    ) -> None:
+        try:
+            super().__init_subclass__(**kwargs)
+        except TypeError as error:
+            msg = f"{where_defined(cls)}{cls.__qualname__}: unknown class keyword {', '.join(kwargs)} ({error})."
+            raise TaskDefinitionError(msg) from None
+        cls._task_config = TaskConfig(
+            cls,
+            channel=channel,
+            compress_level=compress_level,
+            prefix_command=prefix_command,
+            interactive=interactive,
+            backend=backend,
+            backend_options=backend_options,
+            retries=retries,
+            timeout=timeout,
+            store=store,
+        )
+        for name in declared_requirements(cls, frame_depth=1):
+            if cls.__dict__.get(name) is None:
+                requirement: Req[Any, Any] = Req()
+                requirement.__set_name__(cls, name)
+                setattr(cls, name, requirement)
+        cls._task_config.requirements = _requirements(cls)
+
+    def __repr__(self) -> str:
+        record = self._task
+        if isinstance(record, TaskRecord):
+            return label(record.config, record.bound)
+        return record.label
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, (type(self), located(self))
+
+    def __copy__(self) -> TaskBase[R]:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> TaskBase[R]:
+        return self
+
+    def __taskproc_identity__(self) -> Any:
+        return self._task.identity()
+
+    def __taskproc_readable__(self) -> Any:
+        return {"__task__": type(self).task_name, "__args__": self._task.args()}
+
+    @property
+    def task_id(self) -> int:
+        """The task's number, unique in its class and cache; never used for another task."""
+        return located(self).id
+
+    @property
+    def task_args(self) -> dict[str, Any]:
+        """The constructor's arguments in plain JSON, defaults applied."""
+        return self._task.args()
+
+    @property
+    def task_directory(self) -> Path:
+        """A directory of the task's own for files: made on access, empty at the start of each attempt."""
+        return located(self).data_directory()
+
+    @property
+    def task_stdout(self) -> Path:
+        """The file with what the task wrote to its standard output; missing if it wrote nothing."""
+        return located(self).stdout
+
+    @property
+    def task_stderr(self) -> Path:
+        """The file with what the task wrote to its standard error; missing if it wrote nothing."""
+        return located(self).stderr
+
+    @overload
+    def __getitem__(self: TaskLike[Sequence[T]], key: int) -> MappedTask[T]: ...
+    @overload
+    def __getitem__(self: TaskLike[Mapping[K, T]], key: K) -> MappedTask[T]: ...
+    def __getitem__(self: Any, key: Any) -> MappedTask[Any]:
+        """Stand for a part of the result: `task['key'][0]`."""
+        return MappedTask(self, key)
+
+    def get_task_result(self: TaskLike[S]) -> S:
+        """Read the result from the cache.
+
+        Raises:
+            ResultNotFoundError: There is none (it is a `FileNotFoundError` too).
+            ResultUnreadableError: It cannot be read back here.
+        """
+        return cast("S", located(cast("TaskBase[Any]", self)).load_result())
+
+    def clear_task(self) -> None:
+        """Remove the result, the logs and the contents of the data directory; downstream results are then stale."""
+        located(self).clear()
+
+    @classmethod
+    def clear_all_tasks(cls) -> None:
+        """Remove the results, logs and data of every task of this class."""
+        from .store import current_cache
+
+        current_cache().class_store(cls._task_config.name).clear_all()
+
+    def run_graph(
+        self: TaskLike[S],
+        *,
+        executor: Executor | None = None,
+        max_workers: int | None = None,
+        rate_limits: Mapping[str, int] | None = None,
+        detect_source_change: bool | None = None,
+        show_progress: bool = False,
+        force_interactive: bool = False,
+        backend: str | None = None,
+        backend_options: Mapping[str, Any] | None = None,
+        on_error: str = "stop",
+    ) -> S:
+        """Run what is not cached of this task's graph, and give the task's result.
+
+        Args:
+            executor: A pool to run tasks in, used as it is; it stays open.
+            max_workers: How many tasks run at once on this machine; by default, the CPUs this process may use.
+            rate_limits: How many tasks with a channel, or of one `task_name`, run at once.
+            detect_source_change: Whether changed code makes results stale; on by default.
+            show_progress: Whether to show a progress bar per task class.
+            force_interactive: Run every task in this thread, with the real terminal.
+            backend: The name of a backend or a profile that runs every task.
+            backend_options: Options for that backend.
+            on_error: `stop`: submit nothing more after a failure. `continue`: run all that does not depend on it.
+
+        Raises:
+            FailedTaskError: A task failed; with `on_error='continue'`, a `FailedTasksError` if several did.
+
+        Example:
+            >>> Choose(6, 3).run_graph()  # doctest: +SKIP
+            20
+        """
+        result, _ = cast("TaskBase[Any]", self).run_graph_with_stats(
+            executor=executor,
+            max_workers=max_workers,
+            rate_limits=rate_limits,
+            detect_source_change=detect_source_change,
+            show_progress=show_progress,
+            force_interactive=force_interactive,
+            backend=backend,
+            backend_options=backend_options,
+            on_error=on_error,
+        )
+        return cast("S", result)
+
+    def run_graph_with_stats(
+        self: TaskLike[S],
+        *,
+        executor: Executor | None = None,
+        max_workers: int | None = None,
+        rate_limits: Mapping[str, int] | None = None,
+        detect_source_change: bool | None = None,
+        dump_generations: bool = False,
+        show_progress: bool = False,
+        force_interactive: bool = False,
+        backend: str | None = None,
+        backend_options: Mapping[str, Any] | None = None,
+        on_error: str = "stop",
+    ) -> tuple[S, dict[str, Any]]:
+        """Do as `run_graph`, and tell what ran.
+
+        Args:
+            dump_generations: Whether to list, under `stats['generations']`, the tasks still to do at each step.
+
+        Returns:
+            The result, and a dict whose `stats` maps each `task_name` to the number of its tasks that ran.
+        """
+        from .run import run_graph
+
+        return run_graph(
+            cast("TaskBase[Any]", self),
+            executor=executor,
+            max_workers=max_workers,
+            rate_limits=rate_limits,
+            detect_source_change=detect_source_change,
+            dump_generations=dump_generations,
+            show_progress=show_progress,
+            force_interactive=force_interactive,
+            backend=backend,
+            backend_options=backend_options,
+            on_error=on_error,
+        )
+
+
+def _requirements(cls: type) -> tuple[str, ...]:
+    """Name all requirements of a class, inherited ones included; a subclass may override one with a plain attribute."""
+    names = {name for base in cls.__mro__ for name, value in base.__dict__.items() if isinstance(value, Req)}
+    return tuple(sorted(name for name in names if isinstance(_class_attribute(cls, name), Req)))
+
+
+def _class_attribute(cls: type, name: str) -> Any:
+    return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)

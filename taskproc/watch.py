@@ -1,0 +1,71 @@
+"""The guard in a worker's process: ends it, with all it started, when its driver is gone or its time is up."""
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from .processes import end_own_children
+
+_LOOK = 0.5  # seconds between looks at a running task's clock and output
+
+
+class Watch:
+    """Watches one worker process from a thread of its own.
+
+    Args:
+        life: A descriptor whose other end the driver holds, or None where there is no such thing. A hang-up means
+            that the driver is gone.
+        show_output: Brings a long task's output to its directory.
+    """
+
+    def __init__(self, life: int | None, show_output: Callable[[], None]) -> None:
+        self._life = life
+        self._show_output = show_output
+        self._deadline: float | None = None
+        self._on_timeout: Callable[[], None] = lambda: None
+        self._busy = False
+        self._lock = threading.Lock()
+        threading.Thread(target=self._run, name="taskproc-watch", daemon=True).start()
+
+    def begin(self, timeout: float | None, on_timeout: Callable[[], None]) -> None:
+        """Start the clock of a task; `on_timeout` notes the failure before the process ends."""
+        with self._lock:
+            self._deadline = time.monotonic() + timeout if timeout else None
+            self._on_timeout = on_timeout
+            self._busy = True
+
+    def end(self) -> None:
+        """Stop the clock."""
+        with self._lock:
+            self._deadline = None
+            self._busy = False
+
+    def _run(self) -> None:
+        poller = select.poll()
+        if self._life is not None:
+            poller.register(self._life, 0)  # hang-up is always told
+            if poller.poll(0):
+                poller.unregister(self._life)  # closed from the start: it says nothing of the driver
+        while True:
+            if poller.poll(self._pause() * 1000):
+                self._end_process()
+            if self._busy:
+                self._show_output()
+            with self._lock:
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    self._on_timeout()
+                    self._end_process()
+
+    def _pause(self) -> float:
+        deadline = self._deadline
+        if deadline is None:
+            return _LOOK
+        return min(_LOOK, max(0.0, deadline - time.monotonic()))
+
+    def _end_process(self) -> None:
+        end_own_children()
+        os.kill(os.getpid(), signal.SIGKILL)
