@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from .backend import BatchBackend
 from .commands import Runner
-from .options import BatchOptions
+from .options import BatchOptions, flags
 from .scheduler import (
     Answer,
     Cause,
@@ -44,4 +44,5 @@ __all__ = [
     "SetRef",
     "Submission",
     "Target",
+    "flags",
 ]

@@ -105,7 +105,8 @@ class BatchBackend:
                 alive = self._book.size()
             size = self._room.grant(min(len(groups), self._scheduler.max_array), alive, options.max_submitted)
             if not size:
-                self._tell_full([job for group in groups for job in group])
+                msg = f"{self._scheduler.name} has no room for more jobs now: {self._room.reason}"
+                raise BackendUnavailable(msg)
             try:
                 self._submit_array(_Array(groups[:size], array.avoid), options)
             except NoRoom as full:
@@ -113,12 +114,6 @@ class BatchBackend:
             else:
                 self._room.taken(size)
                 del groups[:size]
-
-    def _tell_full(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            self._context.report.waiting(job, self._room.reason)
-        msg = f"{self._scheduler.name} has no room for more jobs now: {self._room.reason}"
-        raise BackendUnavailable(msg)
 
     def _submit_array(self, array: _Array, options: BatchOptions) -> None:
         """Submit one array and report its jobs accepted, or rejected.

@@ -48,6 +48,7 @@ class Runner:
         finally:
             with self._lock:
                 self._alive.discard(process)
+            _let_go(process)
         if self._closed and process.returncode < 0:
             msg = f"{command.argv[0]} was abandoned"
             raise NoAnswer(msg)
@@ -88,3 +89,12 @@ class Runner:
 def _kill(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _let_go(process: subprocess.Popen[str]) -> None:
+    """Close our ends of its pipes and reap it: it has ended, or was killed."""
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    process.wait()

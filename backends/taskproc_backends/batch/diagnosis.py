@@ -57,7 +57,7 @@ def with_log(outcome: Outcome, job_id: str, log: str) -> Outcome:
     """Complete an end mark that nobody explains: name the job, and quote the end of its log."""
     number = _signal(outcome)
     how = f"was killed by {signal_name(number)}" if number else f"ended with exit status {outcome.exit_code}"
-    reason = outcome.reason or f"job {job_id} {how}"
+    reason = f"job {job_id} {how}"
     return dataclasses.replace(outcome, reason=f"{reason}\nthe end of its log:\n{log}" if log else reason)
 
 

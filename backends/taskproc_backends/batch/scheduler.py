@@ -161,8 +161,8 @@ class Scheduler(Protocol):
         first: The index of an array's first element, 0 or 1.
         max_array: The most elements of one array.
 
-    `probe` and `learn` adapt it to the site before the first submit; `submit` and `submitted` bring jobs
-    in; `queue` asks for all of them at once, in every cycle; `account` asks for more about the few that left the
+    `probe` and `learn` adapt it to the site before the first submit; `submit` and `submitted` bring jobs in;
+    `queue` asks for all of them at once, in every cycle; `account` asks for more about the few that left the
     queue unexplained, or whose id was lost; `cancel` ends them in bulk. The values in `Submission.options` are
     checked already.
     """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskproc_backends.batch import Answer, Cause, JobState, NoRoom, Phase, Refused
 
 from taskproc.plugin import BackendError, BackendUnavailable, SubmitUnknown
+
+Parser = Callable[[Answer], Sequence[JobState]]
 
 QUEUE_FORMAT = "%i|%j|%T|%V|%N|%r"
 ACCOUNT_FORMAT = (

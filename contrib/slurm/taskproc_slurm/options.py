@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from taskproc_backends.batch import BatchOptions
-from taskproc_backends.batch.options import flags
+from taskproc_backends.batch import BatchOptions, flags
 
 from taskproc.plugin import OptionError, count, memory, option
 
