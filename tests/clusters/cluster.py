@@ -88,9 +88,7 @@ class Cluster(abc.ABC):
         deadline = time.monotonic() + seconds
         while self._is_queued(job):
             if time.monotonic() > deadline:
-                msg = (
-                    f"job {job} has not ended after {seconds:.0f} s; the logs are in {self.directory / 'log'}"
-                )
+                msg = f"job {job} has not ended after {seconds:.0f} s; the logs are in {self.directory / 'log'}"
                 raise ClusterError(msg)
             time.sleep(0.1)
 

@@ -129,9 +129,7 @@ def find_programs(cluster: str, names: Sequence[str]) -> dict[str, str]:
     missing = [name for name, path in found.items() if path is None]
     if missing:
         names_missing = ", ".join(missing)
-        msg = (
-            f"{cluster} is not installed: no {names_missing}; its packages are in tests/clusters/packages.txt"
-        )
+        msg = f"{cluster} is not installed: no {names_missing}; its packages are in tests/clusters/packages.txt"
         raise ClusterMissing(msg)
     return {name: path for name, path in found.items() if path is not None}
 

@@ -37,9 +37,7 @@ def slurm_plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="session")
-def slurm_accounting(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> SlurmCluster:
+def slurm_accounting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SlurmCluster:
     """Give a running Slurm whose sacct answers."""
     return _slurm(request.config, tmp_path_factory, accounting=True)
 

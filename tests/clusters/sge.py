@@ -9,7 +9,9 @@ It prints the `export` lines for another shell and runs until Ctrl-C. The Debian
 
 One host with a queue `main.q` of `SLOTS` slots, the parallel environment `smp` (`qsub -pe smp N`), and the
 consumable `gpu`, of which it has `GPUS`. Started by root it takes anybody's jobs, and root's too, which a
-site would refuse. `as_user` runs a client as someone else, for a test of what an ordinary user meets:
+site would refuse; started by another user, that user's alone. Its daemons listen on every address.
+
+`as_user` runs a client as someone else, for a test of what an ordinary user meets:
 
     cluster.run(*as_user("nobody"), "qsub", "-terse", script)
 
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import pwd
 import socket
 import tempfile
@@ -176,7 +179,8 @@ class SgeCluster(Cluster):
     def _write_bootstrap(self) -> None:
         common = self.directory / "default" / "common"
         bootstrap = {
-            "admin_user": "none",
+            # Daemons of another than root trust none but the admin user.
+            "admin_user": "none" if os.geteuid() == 0 else getpass.getuser(),
             "spooling_params": self.directory / "spooldb",
             "qmaster_spool_dir": self.directory / "qmaster",
         }
@@ -202,9 +206,7 @@ class SgeCluster(Cluster):
 
     def _configure_host(self) -> None:
         self.run("qconf", "-as", self._host)
-        self.run(
-            "qconf", "-Msconf", self._file("scheduler", _replace(self.run("qconf", "-ssconf"), _SCHEDULER))
-        )
+        self.run("qconf", "-Msconf", self._file("scheduler", _replace(self.run("qconf", "-ssconf"), _SCHEDULER)))
         complexes = self.run("qconf", "-sc") + "gpu gpu INT <= YES YES 0 0\n"
         self.run("qconf", "-Mc", self._file("complexes", complexes))
 

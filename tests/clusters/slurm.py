@@ -1,4 +1,4 @@
-"""A real Slurm on this machine, started by hand: no systemd, loopback only, everything under one directory.
+"""A real Slurm on this machine, started by hand: no systemd, on loopback, everything under one directory.
 
 The same cluster for a contributor, in one command:
 
@@ -10,7 +10,8 @@ It prints the `export` lines for another shell and runs until Ctrl-C. The Debian
 All of it runs as the user who starts it: as root it takes anybody's jobs, otherwise that user's alone.
 Nodes n0, n1, … have `CPUS` processors and `MEMORY` each, whatever the machine has. Partition `main` (the
 default) holds all of them, `gpu` the last, which has two make-believe GPUs. With accounting there is an
-account `lab`, limits are enforced, and whoever started the cluster is its administrator.
+account `lab`, limits are enforced, and whoever started the cluster is its administrator; slurmdbd alone
+cannot be kept to loopback, and trusts only who has the cluster's munge key.
 """
 
 from __future__ import annotations
@@ -219,9 +220,7 @@ class SlurmCluster(Cluster):
             "innodb-buffer-pool-size": "64M",
             "innodb-flush-log-at-trx-commit": 0,
         }
-        database = self._add_slurm(
-            "mariadb", "mariadbd", "--no-defaults", "--skip-networking", *_flags(options)
-        )
+        database = self._add_slurm("mariadb", "mariadbd", "--no-defaults", "--skip-networking", *_flags(options))
         database.start()
         database.wait_until(self._database_answers, START_SECONDS, "accept connections")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import subprocess
@@ -82,15 +83,16 @@ def test_slurm_without_accounting_has_no_sacct(slurm_plain: SlurmCluster) -> Non
     assert "accounting storage is disabled" in answer.stderr
 
 
-@pytest.mark.parametrize("user", ["root", "nobody"])
+@pytest.mark.parametrize("user", [getpass.getuser(), "nobody"])
 def test_sge_runs_an_array(sge: SgeCluster, everyones_directory: Path, user: str) -> None:
-    if os.geteuid() != 0:
+    prefix = [] if user == getpass.getuser() else as_user(user)
+    if prefix and os.geteuid() != 0:
         pytest.skip("only root may submit as others")
     script = everyones_directory / "element.sh"
     script.write_text("echo $SGE_TASK_ID $(id -un) > element-$SGE_TASK_ID")
     options = ["-terse", "-t", f"1-{ARRAY}", "-wd", str(everyones_directory), "-o", "/dev/null", "-j", "y"]
 
-    job = sge.run(*as_user(user), "qsub", *options, script).strip()
+    job = sge.run(*prefix, "qsub", *options, script).strip()
     sge.wait_for_job(job)
 
     elements = {path.read_text().strip() for path in everyones_directory.glob("element-*")}
@@ -137,9 +139,7 @@ def test_missing_programs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         SlurmCluster(tmp_path).start()
 
 
-def test_missing_cluster_skips_and_is_a_failure_in_ci(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_cluster_skips_or_fails_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.clusters.daemons.system_path", lambda: str(tmp_path))
 
     monkeypatch.delenv("TASKPROC_REQUIRE_CLUSTERS", raising=False)
