@@ -51,8 +51,8 @@ class Claims:
             last_number: What `last_number()` gave before it looked.
         """
         if not self._others:
-            newest = self._connection.execute("SELECT max(number) FROM runs").fetchone()[0]
-            self._others = bool(self.number != last_number + 1 or newest != self.number)
+            newest: int = self._connection.execute("SELECT max(number) FROM runs").fetchone()[0]
+            self._others = self.number != last_number + 1 or newest != self.number
         return self._others
 
     def acquire(self, wanted: Sequence[tuple[bytes, str]]) -> dict[bytes, Claim]:

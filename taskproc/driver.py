@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .adoption import Orphan, Orphans, withdraw
 from .claims import Claims
 from .errors import FailedTaskError, SettingsError, TaskprocError
 from .failures import cause_of, failed_task
@@ -68,6 +69,7 @@ class Driver:
         inbox: Where backends report.
         on_error: Whether to go on with what does not depend on a failure.
         all_interactive: Whether to run every task in this thread.
+        orphans: Finds what dead drivers left.
         watchers: Called with the events since the last call.
         last_number: The number of the newest run when the plan was made (see `Claims.met_others`).
 
@@ -88,6 +90,7 @@ class Driver:
         *,
         on_error: OnError,
         all_interactive: bool,
+        orphans: Orphans,
         watchers: Sequence[Callable[[Sequence[Event]], None]],
         last_number: int,
     ) -> None:
@@ -105,6 +108,7 @@ class Driver:
         self._inbox = inbox
         self._on_error = on_error
         self._all_interactive = all_interactive
+        self._orphans = orphans
         self._watchers = watchers
         self._last_number = last_number
         self._runners: dict[str, Runner] = {}
@@ -293,6 +297,8 @@ class Driver:
             self._unlogged[message.nonce] = attempt
             if self._watchers:
                 self._event("started", attempt.node, message.nonce, attempt.job_backend, attempt.where)
+        elif message.kind == "never taken":
+            self._never_taken(attempt)
         elif message.kind == "waiting":
             self._event("waiting", attempt.node, message.nonce, attempt.job_backend, {"reason": message.content})
 
@@ -302,13 +308,60 @@ class Driver:
         held = self._claims.held(nodes)
         for digest, node in nodes.items():
             claim = held.get(digest)
-            if claim is not None and self._claims.is_dead(claim.run):
-                self._claims.take_over([digest], claim.run)
-                claim = None
             if claim is None:
                 del self._elsewhere[node]
                 self._ready.append(node)
+            elif self._claims.is_dead(claim.run):
+                del self._elsewhere[node]
+                self._claims.take_over([digest], claim.run)
+                self._inherit(node, self._orphans.find(claim))
         self._elsewhere_pause = min(_ELSEWHERE_LONGEST, self._elsewhere_pause * 1.5)
+
+    def _inherit(self, node: int, orphan: Orphan | None) -> None:
+        """Go on with what a dead driver left of a task: follow its job, or withdraw it and start anew."""
+        if orphan is not None and not self._done_elsewhere(node):
+            if not self._wanted(node, orphan):
+                withdraw(orphan.directory, orphan.nonce)
+            elif self._adopt(node, orphan):
+                return
+        self._ready.append(node)
+
+    def _wanted(self, node: int, orphan: Orphan) -> bool:
+        return self._graph.class_of(node).accepts(orphan.source) and orphan.upstreams == self._plan.upstreams_digest(node)
+
+    def _adopt(self, node: int, orphan: Orphan) -> bool:
+        """Follow a job of a dead driver, if its backend can be had and its jobs outlive their driver."""
+        try:
+            place = self._jobs.place(node, 0)
+            if place.plugin.name != orphan.backend:
+                place = self._jobs.default_place(orphan.backend)
+            runner = self._runner_of(place)
+        except TaskprocError as error:
+            _LOGGER.warning("the job of %r on %s cannot be followed: %s", self._graph.tasks[node], orphan.backend, error)
+            withdraw(orphan.directory, orphan.nonce)
+            return False
+        if not runner.capabilities.durable:
+            withdraw(orphan.directory, orphan.nonce)
+            return False
+        job = self._jobs.make(node, place, orphan.nonce)
+        if not self._claim([node], {node: job}):
+            return True
+        self._runners[runner.name] = runner
+        self._attempts[job.nonce] = Attempt(node, job, runner, time.time())
+        runner.load += 1
+        runner.adopt([(job, orphan.ref)])
+        return True
+
+    def _never_taken(self, attempt: Attempt) -> None:
+        """Submit anew what the scheduler never had; one that started all the same is looked for again."""
+        assert attempt.runner is not None
+        ref = attempt.runner.ref(attempt.job.nonce)
+        if withdraw(str(attempt.job.directory), attempt.job.nonce) or ref is None:
+            del self._attempts[attempt.job.nonce]
+            attempt.runner.load -= 1
+            self._again(attempt)
+        else:
+            attempt.runner.adopt([(attempt.job, ref)])
 
     def _look_for_absent(self) -> None:
         """Look again for results that another machine may have written a moment ago."""
@@ -387,7 +440,9 @@ class Driver:
         self._fail(node, cause, attempt.job.nonce)
 
     def _again(self, attempt: Attempt) -> None:
-        """Make a node ready for another attempt."""
+        """Make a node ready for another attempt, and see to it that the last one cannot come back."""
+        if attempt.runner is not None and attempt.runner.ref(attempt.job.nonce) is not None:
+            withdraw(str(attempt.job.directory), attempt.job.nonce)
         self._limit_left(attempt.node)
         self._releasing.append(self._graph.digest(attempt.node))
         self._release_claims()

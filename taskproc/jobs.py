@@ -98,11 +98,16 @@ class JobMaker:
             self._places[key] = place
         return place
 
-    def make(self, node: int, place: Place) -> Job:
-        """Make the job of one attempt."""
+    def default_place(self, name: str) -> Place:
+        """Give a backend by name, with its own default options."""
+        plugin = self._plugins.backend(name)
+        return Place(plugin, build_options(plugin.options, {}, name))
+
+    def make(self, node: int, place: Place, nonce: str = "") -> Job:
+        """Make the job of one attempt: a new one, or one that goes on under its own nonce."""
         task = self.graph.tasks[node]
         config = task._task_config
-        nonce = secrets.token_hex(16)
+        nonce = nonce or secrets.token_hex(16)
         return Job(
             nonce=nonce,
             task=config.name,

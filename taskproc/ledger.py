@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import socket
 import sys
 import threading
@@ -13,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from .store import files
 
 _BUFFERED = 1 << 16
 
@@ -42,13 +43,12 @@ class RunDirectory:
         }
         Path(self.path, "run.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
 
-    def close(self) -> None:
-        """Remove what only living workers need, and let go of the lock."""
-        for name in ("output", "apart"):
-            shutil.rmtree(f"{self.path}/{name}", ignore_errors=True)
-        for name in os.listdir(self.path):
-            if name.startswith("classes-"):
-                os.unlink(f"{self.path}/{name}")
+    def close(self, keep: bool) -> None:
+        """Let go of the lock, and unless workers live on, remove what only they need."""
+        if not keep:
+            for name in os.listdir(self.path):
+                if name in ("output", "apart") or name.startswith("classes-"):
+                    files.remove(f"{self.path}/{name}")
         os.close(self._lock)
 
 

@@ -10,10 +10,11 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import claims as claims_module
 from . import worker
+from .adoption import Orphans
 from .claims import Claims
 from .driver import Driver, OnError, check_on_error
 from .errors import CacheError, FailedTasksError, SettingsError, TaskprocError
@@ -186,7 +187,7 @@ class _Session:
         keep = self._driver is not None and self._driver.left_alive
         self._claims.close(keep)
         self._ledger.close()
-        self._run.close()
+        self._run.close(keep)
         forget_context(self._run.context)
 
     def drive(self, last_number: int) -> Driver:
@@ -207,6 +208,7 @@ class _Session:
                 self._inbox,
                 on_error=self._request.on_error,
                 all_interactive=self._request.force_interactive,
+                orphans=Orphans(self._cache.runs),
                 watchers=watchers,
                 last_number=last_number,
             )
@@ -296,8 +298,13 @@ def _terminable() -> Iterator[None]:
         yield
         return
 
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt("terminated")
+    owner = os.getpid()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            raise KeyboardInterrupt("terminated")
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork of ours, which has nothing to put in order
+        os.kill(os.getpid(), signal.SIGTERM)
 
     previous = signal.signal(signal.SIGTERM, terminate)
     try:

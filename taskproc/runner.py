@@ -127,8 +127,14 @@ class Runner:
             self._commands.put(_Command("cancel", list(jobs)))
 
     def adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> None:
-        """Have jobs of an earlier driver followed; those never taken are submitted."""
+        """Have jobs of an earlier driver followed; of those never taken, the driver is told."""
+        for job, ref in jobs:
+            self._staging.adopt(job.nonce, ref)
         self._commands.put(_Command("adopt", list(jobs)))
+
+    def ref(self, nonce: str) -> JobRef | None:
+        """Tell where an attempt was staged, if it was."""
+        return self._staging.refs.get(nonce)
 
     def close(self, detach: bool) -> None:
         """Have the backend closed; `closed` is set when it is."""
@@ -190,9 +196,8 @@ class Runner:
         self._held.append(never + [job for job in jobs if job.nonce not in refs])
 
     def _adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> None:
-        never = list(self._backend.adopt(jobs))  # type: ignore[attr-defined]  # only durable backends are asked
-        if never:
-            self._inbox.put(Message("never taken", "", never))
+        for job in self._backend.adopt(jobs):  # type: ignore[attr-defined]  # only durable backends are asked
+            self._inbox.put(Message("never taken", job.nonce))
 
     def _cancel(self, jobs: Sequence[Job]) -> None:
         held = {job.nonce for group in self._held for job in group}

@@ -67,6 +67,11 @@ class StagedSets:
             self.refs.update((job.nonce, JobRef(staged, index)) for job in group)
         return staged
 
+    def adopt(self, nonce: str, ref: JobRef) -> None:
+        """Take over a job that an earlier driver staged."""
+        self.refs[nonce] = ref
+        self._ledger.write({"kind": "staged", "backend": self._backend, "set": str(ref.staged)})
+
     def command(self, staged: Path, *, index: int = 0, variable: str = "", first: int = 0) -> list[str]:
         """Build the argv that runs one element of a set."""
         from .serve import BOOTSTRAP
@@ -107,15 +112,6 @@ def read_set(staged: Path) -> list[list[dict[str, Any]]]:
     """Read who is in a set: per element, per job its nonce, task, id, digests and instance directory."""
     groups: list[list[dict[str, Any]]] = json.loads((staged / JOBS).read_text(encoding="utf-8"))["groups"]
     return groups
-
-
-def supersede(directory: str, nonce: str) -> bool:
-    """Take an attempt that was filed but has not started out of the race; whether that came in time."""
-    try:
-        os.unlink(f"{directory}/{files.ATTEMPT}queued.{nonce}")
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def run_element(directory: str, index: str, variable: str = "", first: str = "0") -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from . import worker
 from .processes import end_own_children
 
 _LOOK = 0.5  # seconds between looks at a running task's clock and output
@@ -28,21 +29,19 @@ class Watch:
         self._deadline: float | None = None
         self._on_timeout: Callable[[], None] = lambda: None
         self._busy = False
-        self._lock = threading.Lock()
+        worker.watched = True
         threading.Thread(target=self._run, name="taskproc-watch", daemon=True).start()
 
     def begin(self, timeout: float | None, on_timeout: Callable[[], None]) -> None:
         """Start the clock of a task; `on_timeout` notes the failure before the process ends."""
-        with self._lock:
-            self._deadline = time.monotonic() + timeout if timeout else None
-            self._on_timeout = on_timeout
-            self._busy = True
+        self._on_timeout = on_timeout
+        self._deadline = time.monotonic() + timeout if timeout else None
+        self._busy = True
 
     def end(self) -> None:
         """Stop the clock."""
-        with self._lock:
-            self._deadline = None
-            self._busy = False
+        self._deadline = None
+        self._busy = False
 
     def _run(self) -> None:
         poller = select.poll()
@@ -52,13 +51,15 @@ class Watch:
                 poller.unregister(self._life)  # closed from the start: it says nothing of the driver
         while True:
             if poller.poll(self._pause() * 1000):
-                self._end_process()
+                with worker.keeping:
+                    self._end_process()
             if self._busy:
                 self._show_output()
-            with self._lock:
-                if self._deadline is not None and time.monotonic() >= self._deadline:
-                    self._on_timeout()
-                    self._end_process()
+            if self._time_is_up():
+                with worker.keeping:
+                    if self._time_is_up():
+                        self._on_timeout()
+                        self._end_process()
 
     def _pause(self) -> float:
         deadline = self._deadline
@@ -66,6 +67,10 @@ class Watch:
             return _LOOK
         return min(_LOOK, max(0.0, deadline - time.monotonic()))
 
+    def _time_is_up(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
     def _end_process(self) -> None:
+        """End all: the children first, while the task, which would notice, cannot keep anything any more."""
         end_own_children()
         os.kill(os.getpid(), signal.SIGKILL)

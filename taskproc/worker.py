@@ -9,9 +9,11 @@ import os
 import pickle
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import TaskprocError
@@ -39,6 +41,8 @@ class RemoteTraceback(Exception):
 
 current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("taskproc_attempt", default=None)
 descriptors: DescriptorCapture | None = None
+keeping = threading.Lock()  # held while a result or a failure is kept, and for good once the process is to end
+watched = False  # whether this process has a guard that ends it in time
 nested: Callable[[str], None] | None = None  # tells the driver that a task runs a graph of its own
 
 
@@ -60,7 +64,7 @@ def execute(payload: bytes, capture: Capture) -> Outcome:
 
 def run_assignment(assignment: Assignment, body: bytes, capture: Capture) -> Outcome:
     """Run a payload that was taken apart already."""
-    if capture != "none" and (assignment.prefix or (assignment.timeout and capture == "thread")):
+    if capture != "none" and (assignment.prefix or (assignment.timeout and not watched)):
         from .apart import run_apart
 
         return run_apart(assignment, body)
@@ -159,10 +163,12 @@ class Attempt:
             seconds = time.perf_counter() - self.started
         except BaseException as error:
             text = _readable_traceback(error)
-            print(text, file=sys.stderr, end="", flush=True)
-            return self.fail(_as_failure(error), text)
+            _try_to_print(text)
+            with keeping if watched else nullcontext():
+                return self.fail(_as_failure(error), text)
         try:
-            return self._commit(value, seconds)
+            with keeping if watched else nullcontext():
+                return self._commit(value, seconds)
         except Exception as error:
             text = f"{type(error).__name__}: {error}\n"
             _try_to_print(text)

@@ -1,0 +1,97 @@
+"""What a driver that died has left on a cluster: found through its ledger, to be followed or withdrawn."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .claims import Claim
+from .ledger import read_ledger
+from .plugin import JobRef
+from .staging import read_set
+from .store import files
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An attempt that a dead driver had filed for a worker elsewhere.
+
+    Attributes:
+        backend: The backend that it was filed for.
+        ref: Where it was filed, and the scheduler's id if that was noted.
+        source: The digest of the source it runs.
+        upstreams: The digest of its upstreams' commit ids.
+        directory: Its instance directory.
+    """
+
+    nonce: str
+    backend: str
+    ref: JobRef
+    source: bytes
+    upstreams: bytes
+    directory: str
+
+
+class Orphans:
+    """The attempts that dead runs of a cache left behind.
+
+    Args:
+        runs: The cache's directory of runs.
+    """
+
+    def __init__(self, runs: str) -> None:
+        self._runs = runs
+        self._known: dict[str, dict[str, Orphan]] = {}
+
+    def find(self, claim: Claim) -> Orphan | None:
+        """Give the attempt behind a dead run's claim, if it went to a worker elsewhere."""
+        if claim.run not in self._known:
+            self._known[claim.run] = self._read(f"{self._runs}/{claim.run}/ledger.jsonl")
+        return self._known[claim.run].get(claim.nonce)
+
+    def _read(self, path: str) -> dict[str, Orphan]:
+        found: dict[str, Orphan] = {}
+        ids: dict[str, str] = {}
+        for entry in read_ledger(path):
+            if entry.get("kind") == "accepted":
+                ids[str(entry.get("nonce"))] = str(entry.get("id"))
+            elif entry.get("kind") == "staged":
+                found.update(_read_set(str(entry.get("backend")), Path(str(entry.get("set")))))
+        for nonce, id in ids.items():
+            if nonce in found:
+                found[nonce] = replace(found[nonce], ref=replace(found[nonce].ref, id=id))
+        return found
+
+
+def withdraw(directory: str, nonce: str) -> bool:
+    """Take a filed attempt out of the race; whether it had not started.
+
+    One that has started can no longer commit.
+    """
+    name = f"{directory}/{files.ATTEMPT}"
+    for state, before_start in (("queued", True), ("running", False)):
+        try:
+            os.unlink(f"{name}{state}.{nonce}")
+            return before_start
+        except FileNotFoundError:
+            continue
+    return False
+
+
+def _read_set(backend: str, staged: Path) -> dict[str, Orphan]:
+    try:
+        groups = read_set(staged)
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {
+        entry["nonce"]: Orphan(
+            entry["nonce"],
+            backend,
+            JobRef(staged, element),
+            bytes.fromhex(entry["source"]),
+            bytes.fromhex(entry["upstreams"]),
+            entry["directory"],
+        )
+        for element, group in enumerate(groups)
+        for entry in group
+    }
