@@ -6,7 +6,6 @@ and a dict of the user's that has the key `$` is tagged too, so that nothing can
 """
 from __future__ import annotations
 
-import difflib
 import json.encoder
 import re
 import sys
@@ -271,6 +270,8 @@ class _Shape:
 
 
 def _suggestion(name: str, known: list[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
@@ -411,8 +412,9 @@ def _other(value: Any, kind: type[Any], depth: int) -> list[Any]:
         return [kind.__name__, *(_tagged(part, depth - 1) for part in known[1](value))]
     if _is_enum(kind):
         return _enum(value, kind)
-    if isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
-        return ["namedtuple", _name(kind), _fields(value, kind._fields, depth)]
+    names = getattr(kind, "_fields", None)
+    if issubclass(kind, tuple) and isinstance(names, tuple):
+        return ["namedtuple", _name(kind), _fields(value, names, depth)]
     if hasattr(kind, "__dataclass_fields__"):
         from dataclasses import fields
 
@@ -535,8 +537,8 @@ def _readable_other(value: Any, kind: type[Any]) -> Any:
         return repr(value)
     if _is_enum(kind):
         return f"{kind.__name__}.{value.name}" if value.name else str(value)
-    if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return {name: readable(getattr(value, name)) for name in kind._fields}
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return {name: readable(getattr(value, name)) for name in value._fields}
     if hasattr(kind, "__dataclass_fields__"):
         from dataclasses import fields
 

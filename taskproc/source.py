@@ -10,6 +10,7 @@ import linecache
 import os
 import sys
 from collections.abc import Iterator
+from copy import copy
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -97,9 +98,9 @@ class _Definition:
         keywords = [keyword for keyword in self.node.keywords if keyword.arg not in _HOW_IT_RUNS]
         if len(keywords) == len(self.node.keywords):
             return self.text
-        node = self.node
-        fields = {name: getattr(node, name) for name in node._fields}
-        return self._normalised(ast.ClassDef(**{**fields, "keywords": keywords}))
+        node = copy(self.node)
+        node.keywords = keywords
+        return self._normalised(node)
 
     def _normalised(self, node: ast.ClassDef) -> str:
         try:
