@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from . import ledger
+from .store.locks import locked
 
 FILE = "claims.sqlite3"
 ORPHAN_GRACE = 10.0  # seconds for the workers of a dead driver to end
@@ -148,14 +149,15 @@ def last_number(runs: str) -> int:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    try:
-        return _opened(path)
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
-        # The table only coordinates drivers that live; without it the worst is that a task runs twice.
-        os.replace(path, f"{path}.damaged")
-        return _opened(path)
+    with locked(os.path.dirname(path)):
+        try:
+            return _opened(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            # The table only coordinates drivers that live; without it the worst is that a task runs twice.
+            os.replace(path, f"{path}.damaged")
+            return _opened(path)
 
 
 def _opened(path: str) -> sqlite3.Connection:

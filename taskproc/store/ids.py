@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..errors import CacheError
 from . import files
+from .locks import locked
 
 _NEXT = "next"
 _FEW = 50
@@ -120,11 +120,13 @@ class IdTable:
     def _open(self) -> Any:
         self._forget_if_replaced()
         if self._table is None:
-            new = self._stamp is None
-            self._table = self._open_table()
-            self._stamp = _stamp(self._path)
-            if new:
-                self._recover()
+            # Two drivers that make the table at once would break it for each other.
+            with locked(self._directory):
+                new = _stamp(self._path) is None
+                self._table = self._open_table()
+                self._stamp = _stamp(self._path)
+                if new:
+                    self._recover()
         return self._table
 
     def _open_table(self) -> Any:
@@ -217,7 +219,6 @@ def _diskcache(directory: str) -> Any:
                 raise CacheError(f"the id table {directory} holds something that is not an id; remove it")
             return value
 
-    Path(directory).mkdir(parents=True, exist_ok=True)
     return Cache(
         directory,
         disk=NumberDisk,

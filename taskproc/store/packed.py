@@ -11,6 +11,7 @@ from typing import Any
 
 from . import files
 from .files import DamagedResultError, Meta
+from .locks import locked
 
 FILE = "packed.sqlite3"
 _FEW = 200
@@ -113,15 +114,15 @@ class PackedRows:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = TRUNCATE")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._fsync else 'OFF'}")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS results"
-            " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER) WITHOUT ROWID"
-        )
-        return connection
+        with locked(os.path.dirname(self.path)):
+            connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._fsync else 'OFF'}")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS results"
+                " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER) WITHOUT ROWID"
+            )
+            return connection
 
     def _current_stamp(self) -> tuple[int, int] | None:
         try:
