@@ -34,6 +34,8 @@ OnError = Literal["stop", "continue"]
 
 MOST_LOSSES = 3
 _TIDY = 0.1  # seconds between releases of claims, flushes of the ledger and calls to listeners
+_GROUP = 0.05  # seconds for which packed results are collected, unless tasks are waiting for them
+_FEW_ATTEMPTS = 16
 _ELSEWHERE_FIRST, _ELSEWHERE_LONGEST = 0.05, 2.0
 _UNTIL_CLOSED = 5.0  # seconds for backends to let go after an interrupt
 
@@ -129,6 +131,7 @@ class Driver:
         self._rows: dict[type, list[tuple[int, Row, Meta]]] = {}
         self._events: list[Event] = []
         self._tidied = 0.0
+        self._committed = 0.0
 
     def run(self) -> None:
         """Run until all is done, or nothing more can be."""
@@ -141,10 +144,12 @@ class Driver:
                     self._receive(self._pause())
                 elif self._unfinished and not self._ready and not self._admitted and not self._stopping:
                     break  # what is left depends on failures
-                self._commit_packed()
-                self._tidy(time.monotonic())
+                now = time.monotonic()
+                if self._rows and (now >= self._committed + _GROUP or len(self._attempts) < _FEW_ATTEMPTS):
+                    self._commit_packed(now)
+                self._tidy(now)
         finally:
-            self._commit_packed()
+            self._commit_packed(time.monotonic())
             self._tidy(float("inf"))
 
     def interrupt(self, detach: bool) -> None:
@@ -268,6 +273,8 @@ class Driver:
             due.append(self._tidied + _TIDY)
         if self._unlogged:
             due.append(self._tidied + _TIDY)
+        if self._rows:
+            due.append(self._committed + _GROUP)
         return max(0.0, min(due) - now) if due else None
 
     def _receive(self, pause: float | None) -> None:
@@ -498,8 +505,9 @@ class Driver:
 
     # --- keeping ---
 
-    def _commit_packed(self) -> None:
+    def _commit_packed(self, now: float) -> None:
         """Keep the small results that have come in, one group per class, and only then count them as done."""
+        self._committed = now
         rows_of, self._rows = self._rows, {}
         for cls, items in rows_of.items():
             self._graph.classes[cls].store.commit_packed([row for _, row, _ in items])

@@ -1,6 +1,7 @@
 """From a node that is ready to a job that a backend can run: its backend, its options, and its payload."""
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -63,6 +64,8 @@ class JobMaker:
         self._fresh: set[int] = set()
         self._places: dict[tuple[type, str], Place] = {}
         self._seconds: dict[type, float] = {}
+        self._nonces = secrets.token_hex(12)
+        self._counter = itertools.count()
 
     def prepare(self) -> None:
         """Allot ids to all that will run, class by class, and make the directories above theirs."""
@@ -107,7 +110,7 @@ class JobMaker:
         """Make the job of one attempt: a new one, or one that goes on under its own nonce."""
         task = self.graph.tasks[node]
         config = task._task_config
-        nonce = nonce or secrets.token_hex(16)
+        nonce = nonce or f"{self._nonces}{next(self._counter):08x}"
         return Job(
             nonce=nonce,
             task=config.name,
