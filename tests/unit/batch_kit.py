@@ -1,4 +1,5 @@
 """A core in miniature for the batch base's tests: it files shell snippets as jobs, and notes what is reported."""
+
 from __future__ import annotations
 
 import itertools

@@ -3,6 +3,7 @@
 As a module it is the `Scheduler`; as a program it is that scheduler's client. All state is files in one directory:
 `jobs/<id>/<element>` holds an element's state in one line, `faults/<name>` breaks something while it is there.
 """
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """The batch base keeps its promises over a scheduler that breaks on demand (a stand-in that really runs jobs)."""
+
 from __future__ import annotations
 
 import time
@@ -7,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_kit import Bench
-from standin_scheduler import StandIn
+from tests.unit.batch_kit import Bench
+from tests.unit.standin_scheduler import StandIn
 
 from taskproc.plugin import BackendUnavailable, SubmitUnknown
 from taskproc_backends.batch import BatchOptions

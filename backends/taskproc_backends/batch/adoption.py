@@ -47,13 +47,7 @@ class Adoption:
             if not unknown or self._closing.wait(_PAUSE_SECONDS):
                 break
         taken = [jobs for jobs in sets if jobs.id or _has_run(jobs)]
-        never = [
-            job
-            for jobs in sets
-            if jobs not in taken
-            for e in jobs.elements.values()
-            for job in e.jobs.values()
-        ]
+        never = [job for jobs in sets if jobs not in taken for e in jobs.elements.values() for job in e.jobs.values()]
         return taken, never
 
     def _look_up(self, sets: Sequence[JobSet]) -> None:

@@ -188,9 +188,7 @@ class BatchBackend:
         return Submission(
             name=staged.name,
             script=staged / SCRIPT_FILE,
-            text=script_text(
-                _title(array.jobs), staged, argv, scheduler.variable, scheduler.first, options.setup
-            ),
+            text=script_text(_title(array.jobs), staged, argv, scheduler.variable, scheduler.first, options.setup),
             size=len(array.groups),
             logs=staged / LOG_DIRECTORY,
             options=element_options(options, array.groups),
@@ -254,9 +252,7 @@ class BatchBackend:
         """End these jobs by as few calls as possible. What ended by itself before is reported as it ended."""
         nonces = {job.nonce for job in jobs}
         with self._book.lock:
-            sets = [
-                one for one in self._book.sets() if any(e.jobs.keys() & nonces for e in one.elements.values())
-            ]
+            sets = [one for one in self._book.sets() if any(e.jobs.keys() & nonces for e in one.elements.values())]
         with contextlib.suppress(OSError):
             self._follower.harvest(sets)
         unsure = {self._unsure[nonce].name for nonce in nonces & self._unsure.keys()}
@@ -286,9 +282,7 @@ class BatchBackend:
         failures = [self._end_some(command) for command in self._scheduler.cancel(targets)] if targets else []
         failure = "; ".join(filter(None, failures))
         if failure:
-            _log.warning(
-                "%s: some jobs may run on, they could not be cancelled: %s", self._scheduler.name, failure
-            )
+            _log.warning("%s: some jobs may run on, they could not be cancelled: %s", self._scheduler.name, failure)
         return failure
 
     def _end_some(self, command: Command) -> str:

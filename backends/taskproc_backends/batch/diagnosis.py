@@ -105,9 +105,7 @@ def _signal(mark: Outcome) -> int | None:
 
 
 def _nearly_full(state: JobState) -> bool:
-    return bool(
-        state.memory_asked and state.memory_used and state.memory_used >= _NEARLY * state.memory_asked
-    )
+    return bool(state.memory_asked and state.memory_used and state.memory_used >= _NEARLY * state.memory_asked)
 
 
 def _memory(state: JobState) -> str:

@@ -225,9 +225,7 @@ class Follower:
             if element.state.cause == "node":
                 self._book.blame(element.jobs.values(), element.state.host)
             return explained(element.state, job_id, mark, log)
-        return (
-            with_log(mark, job_id, log) if mark is not None else forgotten(job_id, self.scheduler.name, log)
-        )
+        return with_log(mark, job_id, log) if mark is not None else forgotten(job_id, self.scheduler.name, log)
 
     def _job_id(self, jobs: JobSet, element: Element) -> str:
         return self.scheduler.job_id(jobs.id, element.index)

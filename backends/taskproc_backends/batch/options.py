@@ -44,9 +44,7 @@ def interval(value: Any) -> float:
 class BatchOptions(Portable):
     """What means the same on every batch scheduler."""
 
-    setup: str = option(
-        "", help="Shell lines before the worker: module load …, conda activate ….", multiline=True
-    )
+    setup: str = option("", help="Shell lines before the worker: module load …, conda activate ….", multiline=True)
     python: str | None = option(None, help="The Python interpreter on the node; this one by default.")
     extra: tuple[str, ...] = option((), help="Further flags for the submit command.", parse=flags)
     group_size: int | str = option(
@@ -56,9 +54,5 @@ class BatchOptions(Portable):
     max_submitted: int | None = option(
         None, help="Most array elements in the queue at any time, under the site's limit.", parse=count
     )
-    latency_wait: float = option(
-        30.0, help="Seconds until what a node wrote must be visible here.", parse=interval
-    )
-    query_interval: float = option(
-        2.0, help="Least seconds between two questions to the scheduler.", parse=interval
-    )
+    latency_wait: float = option(30.0, help="Seconds until what a node wrote must be visible here.", parse=interval)
+    query_interval: float = option(2.0, help="Least seconds between two questions to the scheduler.", parse=interval)

@@ -30,9 +30,7 @@ done
 """
 
 
-def script_text(
-    title: str, staged: Path, command: Sequence[str], variable: str, first: int, setup: str = ""
-) -> str:
+def script_text(title: str, staged: Path, command: Sequence[str], variable: str, first: int, setup: str = "") -> str:
     """Write the script whose every element runs its part of a staged set.
 
     Args:

@@ -14,9 +14,7 @@ from taskproc.plugin import BackendError, BackendUnavailable, SubmitUnknown
 Parser = Callable[[Answer], Sequence[JobState]]
 
 QUEUE_FORMAT = "%i|%j|%T|%V|%N|%r"
-ACCOUNT_FORMAT = (
-    "JobID,JobName,State,ExitCode,NodeList,Submit,ReqMem,MaxRSS,TimelimitRaw,ElapsedRaw,AllocCPUS"
-)
+ACCOUNT_FORMAT = "JobID,JobName,State,ExitCode,NodeList,Submit,ReqMem,MaxRSS,TimelimitRaw,ElapsedRaw,AllocCPUS"
 
 # What a state says. One that is not listed says nothing: the job is followed on.
 _WAITING = frozenset(["PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"])

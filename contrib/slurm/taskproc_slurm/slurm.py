@@ -17,9 +17,7 @@ from . import answers
 
 # Of an outer job, or of a person who bends the output of commands that we read.
 _CLEANED = ("SLURM_", "SLURMD_", "SQUEUE_", "SACCT_", "SCANCEL_", "SCONTROL_", "PMI_", "PMI2_", "PMIX_")
-_CLEANED_EACH = frozenset(
-    {"SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_REQUEUE", "SBATCH_OUTPUT", "SBATCH_ERROR"}
-)
+_CLEANED_EACH = frozenset({"SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_REQUEUE", "SBATCH_OUTPUT", "SBATCH_ERROR"})
 _KEPT = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_CLUSTERS"})
 
 # Seconds since the epoch instead of local time, and array expressions in full.
@@ -62,9 +60,7 @@ class Slurm:
     def learn(self, answer: Answer) -> Slurm:
         """Read both from `scontrol show config`."""
         limits = answers.parse_config(answer.out)
-        return dataclasses.replace(
-            self, max_array=limits.max_array or self.max_array, accounting=limits.accounting
-        )
+        return dataclasses.replace(self, max_array=limits.max_array or self.max_array, accounting=limits.accounting)
 
     def submit(self, submission: Submission) -> Command:
         """Build the sbatch call for one array; its indices start at 0.

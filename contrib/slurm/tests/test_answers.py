@@ -1,4 +1,5 @@
 """What Slurm's commands write is read right, under chatter, cut short, and from every release that differs."""
+
 from __future__ import annotations
 
 import pytest

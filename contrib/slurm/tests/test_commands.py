@@ -1,4 +1,5 @@
 """The commands for Slurm say what the options ask for, and nothing reaches a shell."""
+
 from __future__ import annotations
 
 from pathlib import Path
