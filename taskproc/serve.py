@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import stat
 import sys
 import threading
 from collections import deque
@@ -95,6 +96,8 @@ def run_alone(assignment: Assignment, body: bytes) -> Outcome:
     global _watch
     if _watch is None:
         life = os.dup(0)
+        if stat.S_ISFIFO(os.fstat(life).st_mode):  # started by a driver on this machine, not by a cluster
+            _hold_run(os.path.dirname(assignment.context))
         _detach_stdin()
         _watch = Watch(life, _show_output)
     with _kept_streams():

@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from ..errors import CacheError
 from . import files
@@ -86,23 +87,27 @@ class IdTable:
             self._table = None
 
     def _read(self, missing: Sequence[bytes]) -> None:
+        """Read the ids of a few tasks, or all at once."""
         try:
-            with sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=60) as connection:
-                if len(missing) <= _FEW and self._next < 0:
-                    for digest in missing:
-                        row = connection.execute(
-                            "SELECT value FROM Cache WHERE key = ? AND raw = 1", (digest.hex(),)
-                        ).fetchone()
-                        self._note([(digest.hex(), *row)] if row else [])
-                else:
-                    self._note(connection.execute("SELECT key, value FROM Cache WHERE raw = 1"))
-                    self._next = self._known.pop(b"", -1)
-            connection.close()
-        except sqlite3.OperationalError:
-            if os.access(self._path, os.R_OK) and os.path.getsize(self._path) > 0:
-                self._repair()
+            # Not read-only, because only a writer can roll back what a killed driver left half done.
+            connection = sqlite3.connect(f"file:{quote(self._path)}?mode=rw", uri=True, timeout=60)
+        except sqlite3.OperationalError as error:
+            raise CacheError(f"{self._path} cannot be opened: {error}") from error
+        try:
+            if len(missing) <= _FEW and self._next < 0:
+                query = "SELECT key, value FROM Cache WHERE key = ? AND raw = 1"
+                for digest in missing:
+                    self._note(connection.execute(query, (digest.hex(),)))
+            else:
+                self._note(connection.execute("SELECT key, value FROM Cache WHERE raw = 1"))
+                self._next = self._known.pop(b"", -1)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):  # as it is while another driver makes it
+                raise CacheError(f"{self._path} cannot be read: {error}") from error
         except sqlite3.DatabaseError:
             self._repair()
+        finally:
+            connection.close()
 
     def _note(self, rows: Iterable[tuple[Any, Any]]) -> None:
         known = self._known
@@ -191,12 +196,6 @@ def _stamp(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
 
 
 def _diskcache(directory: str) -> Any:
