@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from taskproc_slurm import Slurm, SlurmOptions
 
 from taskproc.plugin import BackendUnavailable, Job, SubmitUnknown
-from taskproc_slurm import Slurm, SlurmOptions
 from tests.clusters.slurm import ACCOUNT, SlurmCluster
 from tests.unit.batch_kit import Bench
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from taskproc.plugin import BackendContext, Job, JobRef, Outcome
 from taskproc_backends.batch import BatchBackend, BatchOptions, Scheduler
+
+from taskproc.plugin import BackendContext, Job, JobRef, Outcome
 
 _MARK = re.compile(r"(?P<nonce>[0-9a-f]{32})-(?P<code>\d+)")
 _WORKER = """\

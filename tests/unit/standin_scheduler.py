@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskproc.plugin import BackendUnavailable, SubmitUnknown
 from taskproc_backends.batch import (
     Answer,
     Command,
@@ -29,6 +28,8 @@ from taskproc_backends.batch import (
     Submission,
     Target,
 )
+
+from taskproc.plugin import BackendUnavailable, SubmitUnknown
 
 
 @dataclass(frozen=True)

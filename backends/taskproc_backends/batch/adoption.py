@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskproc.plugin import Job, JobRef
+from taskproc.plugin import BackendUnavailable, Job, JobRef
 
 from .book import Book, Element, JobSet
 from .follower import Follower
 from .scheduler import JobState
 from .script import ID_FILE, SCRIPT_FILE
 
+_log = logging.getLogger(__name__)
 # A client that lost its driver may still deliver its submission for so long.
 _LANDING_SECONDS = 10.0
 _PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Adoption:
@@ -36,19 +40,32 @@ class Adoption:
     def sort(self, jobs: Sequence[tuple[Job, JobRef]]) -> tuple[list[JobSet], list[Job]]:
         """Find the arrays that were taken, and the jobs that never were.
 
+        While the scheduler is silent nobody knows, and this waits: neither guess is safe.
+
         Raises:
-            BackendUnavailable: The scheduler does not answer.
+            BackendUnavailable: The run is closing.
         """
         sets = _gathered(jobs)
         unknown = [jobs for jobs in sets if not jobs.id]
         while unknown:
-            self._look_up(unknown)
+            self._look_up_patiently(unknown)
             unknown = [jobs for jobs in unknown if not jobs.id and _may_land(jobs)]
-            if not unknown or self._closing.wait(_PAUSE_SECONDS):
+            if unknown and self._closing.wait(_PAUSE_SECONDS):
                 break
         taken = [jobs for jobs in sets if jobs.id or _has_run(jobs)]
         never = [job for jobs in sets if jobs not in taken for e in jobs.elements.values() for job in e.jobs.values()]
         return taken, never
+
+    def _look_up_patiently(self, sets: Sequence[JobSet]) -> None:
+        pause = _PAUSE_SECONDS
+        while True:
+            try:
+                return self._look_up(sets)
+            except BackendUnavailable as error:
+                _log.warning("%s does not answer, asking again: %s", self._follower.scheduler.name, error)
+                if self._closing.wait(pause):
+                    raise
+                pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
 
     def _look_up(self, sets: Sequence[JobSet]) -> None:
         """Note the ids of those that the scheduler knows by name: in the queue, or ended."""
@@ -59,6 +76,13 @@ class Adoption:
             meant = [state for state in states if state.name and jobs.is_meant(state)]
             if meant:
                 jobs.id = max(meant, key=_when).id
+                note_id(jobs.staged, jobs.id)
+
+
+def note_id(staged: Path, id: str) -> None:
+    """Keep the scheduler's id of an array beside it, for the next driver; the ledger and the name tell, too."""
+    with contextlib.suppress(OSError):
+        (staged / ID_FILE).write_text(id)
 
 
 def _gathered(jobs: Sequence[tuple[Job, JobRef]]) -> list[JobSet]:

@@ -22,7 +22,7 @@ from taskproc.plugin import (
     SubmitUnknown,
 )
 
-from .adoption import Adoption
+from .adoption import Adoption, note_id
 from .book import Book, Element, JobSet
 from .commands import NoAnswer, Runner
 from .follower import Follower
@@ -30,7 +30,7 @@ from .groups import Group, element_options, make_groups
 from .options import BatchOptions
 from .room import Room
 from .scheduler import Command, NoRoom, Refused, Scheduler, Submission, Target
-from .script import ID_FILE, LOG_DIRECTORY, SCRIPT_FILE, script_text
+from .script import LOG_DIRECTORY, SCRIPT_FILE, script_text
 
 _log = logging.getLogger(__name__)
 _CANCEL_TRIES = 3
@@ -163,8 +163,7 @@ class BatchBackend:
         return self._scheduler.submitted(answer)
 
     def _accept(self, staged: Path, id: str, groups: Sequence[Group], options: BatchOptions) -> None:
-        with contextlib.suppress(OSError):  # the ledger and the job's name tell, too
-            (staged / ID_FILE).write_text(id)
+        note_id(staged, id)
         elements = {i: Element(i, {job.nonce: job for job in group}) for i, group in enumerate(groups)}
         self._follow(JobSet(staged, id, time.time(), options.latency_wait, True, elements))
 
@@ -217,11 +216,7 @@ class BatchBackend:
     # Jobs of earlier drivers.
 
     def adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> Sequence[Job]:
-        """Follow what the scheduler took of these; return what it never did.
-
-        Raises:
-            BackendUnavailable: The scheduler does not answer, so nobody knows.
-        """
+        """Follow what the scheduler took of these; return what it never did. Waits for a silent scheduler."""
         self._probe()
         taken, never = Adoption(self._follower, self._book, self._closing).sort(jobs)
         for job, _ in jobs:

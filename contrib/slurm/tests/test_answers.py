@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from taskproc.plugin import BackendUnavailable, SubmitUnknown
 from taskproc_backends.batch import Answer, JobState, NoRoom, Refused
 from taskproc_slurm import answers
+
+from taskproc.plugin import BackendUnavailable, SubmitUnknown
 
 NOW = 1_700_000_000
 

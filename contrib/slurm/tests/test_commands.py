@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from taskproc_backends.batch import Answer, Scheduler, SetRef, Submission, Target
+from taskproc_slurm import Slurm, SlurmOptions
 
 from taskproc.errors import OptionError
 from taskproc.options import build_options
-from taskproc_backends.batch import Answer, Scheduler, SetRef, Submission, Target
-from taskproc_slurm import Slurm, SlurmOptions
 
 
 def options(**values: Any) -> SlurmOptions:
