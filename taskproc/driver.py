@@ -244,14 +244,17 @@ class Driver:
                 self._elsewhere_pause = _ELSEWHERE_FIRST
         if not self._claims.met_others(self._last_number):
             return ours
-        return [node for node in ours if not self._done_elsewhere(node)]
+        done = {node for node in ours if self._done_elsewhere(node)}
+        for node in done:
+            self._limit_left(node)
+        return [node for node in ours if node not in done]
 
     def _done_elsewhere(self, node: int) -> bool:
+        """Whether another driver has left a fresh result meanwhile; if so, go on from that."""
         known = self._graph.class_of(node)
         meta = known.store.peek([self._graph.digest(node)])[0]
         if meta is None or self._plan.why_stale(node, meta):
             return False
-        self._limit_left(node)
         self._finish(node, meta, "cached")
         return True
 
@@ -326,7 +329,9 @@ class Driver:
 
     def _inherit(self, node: int, orphan: Orphan | None) -> None:
         """Go on with what a dead driver left of a task: follow its job, or withdraw it and start anew."""
-        if orphan is not None and not self._done_elsewhere(node):
+        if self._done_elsewhere(node):
+            return
+        if orphan is not None:
             if not self._wanted(node, orphan):
                 withdraw(orphan.directory, orphan.nonce)
             elif self._adopt(node, orphan):

@@ -68,10 +68,17 @@ class JobMaker:
         self._counter = itertools.count()
 
     def prepare(self) -> None:
-        """Allot ids to all that will run, class by class, and make the directories above theirs."""
+        """Check the options of all that will run, allot their ids, and make the directories above theirs.
+
+        Raises:
+            BackendError: A class's backend cannot be had, or does not take its options.
+        """
         nodes_of: dict[type, list[int]] = {}
         for node in self.plan.stale:
             nodes_of.setdefault(type(self.graph.tasks[node]), []).append(node)
+        for cls, nodes in nodes_of.items():
+            if not cls._task_config.interactive and not callable(cls._task_config.backend_options):  # type: ignore[attr-defined]  # a task class
+                self.place(nodes[0], 0)
         self._packer.register(nodes_of)
         for cls, nodes in nodes_of.items():
             known = self.graph.classes[cls]

@@ -39,7 +39,7 @@ def serve(run_directory: str) -> None:
     _detach_stdin()
     _hold_run(run_directory)
     _capture(run_directory)
-    server = _Server(incoming, answers, Watch(life, _show_output))
+    server = _Server(incoming, answers, Watch(life, True, _show_output))
     worker.nested = server.nested
     server.run()
 
@@ -88,18 +88,25 @@ def run_one(path: str) -> None:
     """Run the payload in a file, behind a prefix command; what prefix commands print stays theirs."""
     with open(path, "rb") as file:
         assignment, body = read_payload(file.read())
-    sys.exit(run_alone(assignment, body).exit_code or 0)
+    sys.exit(run_alone(assignment, body, direct=False).exit_code or 0)
 
 
-def run_alone(assignment: Assignment, body: bytes) -> Outcome:
-    """Run a payload in a process that nobody feeds, with its output captured."""
+def run_alone(assignment: Assignment, body: bytes, direct: bool = True) -> Outcome:
+    """Run a payload in a process that nobody feeds, with its output captured.
+
+    Args:
+        assignment: What is to be done.
+        body: The task.
+        direct: Whether a pipe on the standard input surely comes from the driver.
+    """
     global _watch
     if _watch is None:
         life = os.dup(0)
-        if stat.S_ISFIFO(os.fstat(life).st_mode):  # started by a driver on this machine, not by a cluster
+        piped = stat.S_ISFIFO(os.fstat(life).st_mode)  # as a driver on this machine does, and a cluster does not
+        if piped:
             _hold_run(os.path.dirname(assignment.context))
         _detach_stdin()
-        _watch = Watch(life, _show_output)
+        _watch = Watch(life, piped and direct, _show_output)
     with _kept_streams():
         _capture(os.path.dirname(assignment.context))
         _watch.begin(assignment.timeout, lambda: _time_out(assignment))

@@ -18,13 +18,17 @@ class Watch:
     """Watches one worker process from a thread of its own.
 
     Args:
-        life: A descriptor whose other end the driver holds, or None where there is no such thing. A hang-up means
-            that the driver is gone.
+        life: A descriptor whose other end the driver holds. A hang-up means that the driver is gone.
+        direct: Whether the driver surely holds it. Behind a prefix command it may be closed from the start, and then
+            says nothing.
         show_output: Brings a long task's output to its directory.
     """
 
-    def __init__(self, life: int | None, show_output: Callable[[], None]) -> None:
+    def __init__(self, life: int, direct: bool, show_output: Callable[[], None]) -> None:
         self._life = life
+        self._direct = direct
+        if direct and hung_up(life):
+            self._end_process()
         self._show_output = show_output
         self._deadline: float | None = None
         self._on_timeout: Callable[[], None] = lambda: None
@@ -45,10 +49,9 @@ class Watch:
 
     def _run(self) -> None:
         poller = select.poll()
-        if self._life is not None:
-            poller.register(self._life, 0)  # hang-up is always told
-            if poller.poll(0):
-                poller.unregister(self._life)  # closed from the start: it says nothing of the driver
+        poller.register(self._life, 0)  # a hang-up is always told
+        if not self._direct and poller.poll(0):
+            poller.unregister(self._life)
         while True:
             if poller.poll(self._pause() * 1000):
                 with worker.keeping:
@@ -74,3 +77,10 @@ class Watch:
         """End all: the children first, while the task, which would notice, cannot keep anything any more."""
         end_own_children()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hung_up(fd: int) -> bool:
+    """Whether the other end of a pipe is gone."""
+    poller = select.poll()
+    poller.register(fd, 0)
+    return bool(poller.poll(0))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .capture import DescriptorCapture
     from .handover import Assignment
 
+_SUPERSEDED = "another driver has taken this attempt over; its result is not kept"
+
 Capture = Literal["fd", "thread", "none"]
 
 
@@ -109,6 +111,8 @@ class Attempt:
     def touch(self) -> str:
         """Make the instance directory, empty for this attempt, and give it."""
         if not self._touched:
+            if self.assignment.filed and not os.path.exists(self._file("running")):
+                raise SupersededError(_SUPERSEDED)
             files.prepare(self.directory, self.assignment.args, self.assignment.deps)
             self._touched = True
         return self.directory
@@ -196,7 +200,7 @@ class Attempt:
             writer.discard()
             raise
         if assignment.filed:
-            files.remove(f"{self.directory}/{files.ATTEMPT}committing.{assignment.nonce}")
+            files.remove(self._file("committing"))
         return Outcome("ended", exit_code=0)
 
     def _printed(self) -> bool:
@@ -204,9 +208,8 @@ class Attempt:
 
     def _claim(self) -> bool:
         """Start once, ever: whoever renames the attempt's file runs it."""
-        name = f"{self.directory}/{files.ATTEMPT}"
         try:
-            os.rename(f"{name}queued.{self.assignment.nonce}", f"{name}running.{self.assignment.nonce}")
+            os.rename(self._file("queued"), self._file("running"))
         except FileNotFoundError:
             return False
         return True
@@ -215,12 +218,14 @@ class Attempt:
         """Make sure that the attempt is still ours, at the last moment."""
         if not self.assignment.filed:
             return
-        name = f"{self.directory}/{files.ATTEMPT}"
         try:
-            os.rename(f"{name}running.{self.assignment.nonce}", f"{name}committing.{self.assignment.nonce}")
+            os.rename(self._file("running"), self._file("committing"))
         except FileNotFoundError:
-            msg = "another driver has taken this attempt over; its result is not kept"
-            raise SupersededError(msg) from None
+            raise SupersededError(_SUPERSEDED) from None
+
+    def _file(self, state: str) -> str:
+        """Name the file that shows the state of a filed attempt."""
+        return f"{self.directory}/{files.ATTEMPT}{state}.{self.assignment.nonce}"
 
 
 def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:

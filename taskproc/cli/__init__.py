@@ -1,0 +1,14 @@
+"""The command `taskproc`: `taskproc file.py` runs a task file; further words are commands of their own.
+
+What a command needs is imported when it runs, so that `--help` and completion answer at once.
+"""
+from __future__ import annotations
+
+from .backends import backends
+from .clear import clear
+from .group import CommandGroup
+from .run import run
+
+__all__ = ["main"]
+
+main = CommandGroup("taskproc", default=run, commands=[run, backends, clear])
