@@ -1,0 +1,117 @@
+"""The checks and tests, as sessions of nox; `sh scripts/test.sh` runs them all.
+
+The session `tests` is the whole suite, on the Python of `.venv`. Every other Python found on this machine runs the
+suite without its slow tests; one that we support and did not find is checked statically only.
+"""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PLUGINS = sorted(str(project.parent) for project in Path("contrib").glob("*/pyproject.toml"))
+PINNED = ["-q", "-c", "constraints.txt"]
+
+nox.needs_version = ">=2024.4.15"
+nox.options.error_on_missing_interpreters = True
+nox.options.reuse_venv = "yes"
+
+
+@nox.session(python=False)
+def lint(session: nox.Session) -> None:
+    """Check style, types and imports."""
+    session.run("python", "-m", "ruff", "check", ".")
+    session.run("python", "-m", "mypy")
+    session.run("lint-imports", silent=True)
+    session.log("lint-imports: every contract kept")
+
+
+def find_interpreters() -> dict[str, str]:
+    """Find a working Python of each supported version: on PATH, or where pyenv and uv keep theirs."""
+    found: dict[str, str] = {}
+    for version in SUPPORTED:
+        for candidate in candidates(version):
+            if version not in found and works(candidate, version):
+                found[version] = candidate
+    return found
+
+
+def candidates(version: str) -> Iterator[str]:
+    """Name what may be a Python of this version. A name that pyenv's shims give need not be one."""
+    yield f"python{version}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    uv = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local/share")) / "uv/python"
+    for versions in (pyenv / "versions", uv):
+        yield from map(str, sorted(versions.glob(f"*{version}.*/bin/python{version}"), reverse=True))
+
+
+def works(candidate: str, version: str) -> bool:
+    """Whether this is a Python of that version."""
+    code = "import sys; print(f'{sys.version_info[0]}.{sys.version_info[1]}')"
+    try:
+        answer = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return answer.returncode == 0 and answer.stdout.strip() == version
+
+
+def add_quick_session(version: str, interpreter: str) -> None:
+    """Add the session for another Python found here."""
+
+    @nox.session(name=f"quick-{version}", python=interpreter, venv_backend="venv")
+    def quick(session: nox.Session) -> None:
+        session.install(*PINNED, "pip", "hatchling", "editables")
+        session.install(*PINNED, "--no-build-isolation", "--group", "test", "-e", ".")
+        session.run("python", "-m", "pytest", "-q", "-m", "not slow", "-n", "2", "--dist", "loadfile", *session.posargs)
+
+
+def add_static_session(version: str) -> None:
+    """Add the session for a supported Python that is not here."""
+
+    @nox.session(name=f"static-only-{version}", python=False)
+    def static_only(session: nox.Session) -> None:
+        session.warn(f"Python {version} was not found on this machine: the code is only checked for it, not run.")
+        session.run("python", "-m", "mypy", "--python-version", version)
+        session.run("python", "-m", "ruff", "check", "--quiet", "--target-version", f"py{version.replace('.', '')}", ".")
+
+
+interpreters = find_interpreters()
+for supported in SUPPORTED:
+    if supported not in interpreters:
+        add_static_session(supported)
+    elif supported != HERE:
+        add_quick_session(supported, interpreters[supported])
+
+
+@nox.session(python=False)
+def plugins(session: nox.Session) -> None:
+    """Run the tests of the plugins under contrib, each with the settings of its own project."""
+    for plugin in PLUGINS:
+        with session.chdir(plugin):
+            session.run("python", "-m", "pytest", "-q", *session.posargs)
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """Run the whole suite on the Python of `.venv`, and report the coverage."""
+    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Choose new versions for constraints.txt, for all supported Pythons at once."""
+    session.install("uv")
+    session.run(
+        "uv", "pip", "compile", "pyproject.toml", "--group", "dev", "--extra", "examples", "--upgrade",
+        "--universal", "--python-version", SUPPORTED[0], "--no-annotate", "--no-header", "-o", "constraints.txt",
+        silent=True,
+    )  # fmt: skip
+    pins = Path("constraints.txt").read_text(encoding="utf-8")
+    note = "# The versions that scripts/example.sh and scripts/test.sh install. Made by: sh scripts/test.sh -s lock\n"
+    Path("constraints.txt").write_text(note + pins, encoding="utf-8")
