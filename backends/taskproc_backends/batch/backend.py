@@ -8,7 +8,7 @@ import shlex
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,15 +61,25 @@ class BatchBackend:
         scheduler: The scheduler's command lines.
         context: The core's side.
         timeout: Seconds that one of the scheduler's commands may take.
+        prologue: Makes shell lines that start every script, from the directory for logs: for a scheduler that
+            would show a job's output only when it has ended, or whose own variables must not reach the tasks.
     """
 
-    def __init__(self, scheduler: Scheduler, context: BackendContext, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        context: BackendContext,
+        *,
+        timeout: float = 60.0,
+        prologue: Callable[[Path], str] = lambda logs: "",
+    ) -> None:
         options: BatchOptions = context.options
         self.capabilities = Capabilities(
             durable=True, window=_window(options), gather=0.5, latency=options.latency_wait
         )
         self._scheduler = scheduler
         self._context = context
+        self._prologue = prologue
         self._runner = Runner(scheduler.cleans, timeout)
         self._book = Book(context.report.finished)
         self._follower = Follower(scheduler, self._runner, context, self._book, options.query_interval)
@@ -184,12 +194,14 @@ class BatchBackend:
         argv = self._context.staging.command(staged, variable=scheduler.variable, first=scheduler.first)
         if options.python:
             argv = [options.python, *argv[1:]]
+        logs = staged / LOG_DIRECTORY
+        setup = "\n".join(filter(None, [self._prologue(logs), options.setup]))
         return Submission(
             name=staged.name,
             script=staged / SCRIPT_FILE,
-            text=script_text(_title(array.jobs), staged, argv, scheduler.variable, scheduler.first, options.setup),
+            text=script_text(_title(array.jobs), staged, argv, scheduler.variable, scheduler.first, setup),
             size=len(array.groups),
-            logs=staged / LOG_DIRECTORY,
+            logs=logs,
             options=element_options(options, array.groups),
             avoid=array.avoid,
         )

@@ -77,11 +77,18 @@ class Follower:
         states: list[JobState] = []
         for lookup in lookups:
             try:
-                answer = self._runner.run(lookup.command)
-            except (NoAnswer, OSError) as error:
-                raise BackendUnavailable(str(error)) from error
-            states += lookup.read(answer)
+                states += self._ask_one(lookup)
+            except BackendUnavailable:
+                if not lookup.optional:
+                    raise
         return states
+
+    def _ask_one(self, lookup: Lookup) -> Sequence[JobState]:
+        try:
+            answer = self._runner.run(lookup.command)
+        except (NoAnswer, OSError) as error:
+            raise BackendUnavailable(str(error)) from error
+        return lookup.read(answer)
 
     def _idle(self) -> bool:
         return not self._book.size()

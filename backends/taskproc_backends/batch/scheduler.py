@@ -145,10 +145,16 @@ class Lookup:
     `read` raises `BackendUnavailable` for what is not an answer (the daemon is down, the words are strange).
     It returns what it was told and no more: a job that is not among the states has left the queue, or is not
     visible yet, or is forgotten. It is never taken as done.
+
+    Args:
+        command: What to run.
+        read: Reads its answer.
+        optional: Whether the question may stay without an answer: its source is slow, or not open to all.
     """
 
     command: Command
     read: Callable[[Answer], Sequence[JobState]]
+    optional: bool = False
 
 
 class Scheduler(Protocol):
