@@ -5,6 +5,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ class CommandGroup(click.Group):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
-        lent = [record for param in self._default.params if (record := param.get_help_record(ctx))]
+        options = [param for param in self._default.params if isinstance(param, click.Option)]
+        lent = [record for option in options if (record := option.get_help_record(ctx))]
         with formatter.section("Options"):
             formatter.write_dl([*lent, *own])
         self.format_commands(ctx, formatter)
@@ -68,12 +70,20 @@ class CommandGroup(click.Group):
             return found + self._default.shell_complete(ctx, incomplete)
         return [CompletionItem(incomplete, type="file"), *found]
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run, and end the process with the exit status; without `standalone_mode`, as click does."""
+        run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return run()
         with kept_terminal():
-            code = _exit_status(lambda: super(CommandGroup, self).main(*args, standalone_mode=False, **extra))
+            code = _exit_status(run)
         sys.exit(code)
 
 

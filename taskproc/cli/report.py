@@ -61,15 +61,15 @@ def print_summary(task: TaskBase[Any], tally: Tally, all_tasks: Mapping[str, int
     """
     ran, total = tally.ran.total(), sum(all_tasks.values())
     if ran == 0:
-        click.echo(f"{_name(task)} is up to date: nothing ran, {_tasks(total)} cached.")
+        click.echo(f"{_name(task)} is up to date: nothing ran, {tasks_text(total)} cached.")
         return
-    click.echo(f"{_name(task)} is done: {_tasks(ran)} ran, {total - ran} cached, in {duration(tally.seconds)}.")
+    click.echo(f"{_name(task)} is done: {tasks_text(ran)} ran, {total - ran} cached, in {duration(tally.seconds)}.")
     if total > 1:
         _print_table([(name, tally.ran[name], number - tally.ran[name]) for name, number in all_tasks.items()])
 
 
 def print_output(task: TaskBase[Any]) -> None:
-    """Print what the entry point wrote, now or in the run that its result is from; the middle of very much is left out."""
+    """Print what the entry point wrote in the run that its result is from; of very much, the two ends."""
     for stream, path in (("STDOUT", task.task_stdout), ("STDERR", task.task_stderr)):
         if not path.exists():
             click.echo(f"==== NO ENTRYPOINT {stream} (DETACHED) ====")
@@ -87,15 +87,15 @@ def print_failures(failures: Sequence[FailedTaskError], tally: Tally) -> None:
         cause = str(failure.exception).partition("\n")[0]
         click.echo(f"{_failed(failure)}: {type(failure.exception).__name__}: {cause}\n  {failure.directory}", err=True)
     number = max(len(failures), tally.failed.total())
-    kept = f"; {_tasks(tally.ran.total())} ran, and their results are kept" if tally.ran else ""
-    click.echo(f"{_tasks(number)} failed in {duration(tally.seconds)}{kept}.", err=True)
+    kept = f"; {tasks_text(tally.ran.total())} ran, and their results are kept" if tally.ran else ""
+    click.echo(f"{tasks_text(number)} failed in {duration(tally.seconds)}{kept}.", err=True)
 
 
 def print_interrupted(tally: Tally, detach: bool) -> None:
     """Say how far an interrupted run has come."""
     left = " Jobs on a cluster were left running; the next run takes them up." if detach else ""
     click.echo(
-        f"Interrupted after {duration(tally.seconds)}: {_tasks(tally.ran.total())} ran, and their results are kept."
+        f"Interrupted after {duration(tally.seconds)}: {tasks_text(tally.ran.total())} ran, and their results are kept."
         f"{left} Run the same command to go on.",
         err=True,
     )
@@ -195,5 +195,6 @@ def _name(task: TaskBase[Any]) -> str:
     return _cut(repr(task), 100)
 
 
-def _tasks(number: int) -> str:
+def tasks_text(number: int) -> str:
+    """Write a number of tasks."""
     return f"{number} task{'' if number == 1 else 's'}"

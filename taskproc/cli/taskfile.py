@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 # Modules that taskproc imports late: a file of that name in front of them would break it.
 _OURS = frozenset(
-    "taskproc taskproc_backends click cloudpickle dateutil diskcache dotenv networkx pluggy psutil tomli tqdm "
-    "typing_extensions".split()
+    {
+        "taskproc", "taskproc_backends", "click", "cloudpickle", "diskcache", "dotenv", "networkx", "pluggy", "psutil",
+        "tomli", "tqdm", "typing_extensions",
+    }
 )
-# A module of Python's own that nothing but Python's own tests imports, and a likely name for a task file.
-_HARMLESS = frozenset({"test"})
 _MOST_FRAMES = 40
 
 
@@ -71,7 +71,7 @@ class TaskFile:
 
     def _refuse_clash(self) -> None:
         top = self.module.partition(".")[0]
-        if (top in sys.stdlib_module_names and top not in _HARMLESS) or top in _OURS or top == "__main__":
+        if top in sys.stdlib_module_names or top in _OURS or top == "__main__":
             spec = importlib.util.find_spec(top) if top != "__main__" else None
             raise click.UsageError(self._clash((spec and spec.origin) or "part of Python"))
 

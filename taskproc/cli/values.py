@@ -201,8 +201,9 @@ def _from_json(value: Any, hint: Any) -> Any:
         return _first_fitting(value, args)
     if origin is Literal:
         return _chosen(str(value), {str(choice): choice for choice in args})
-    if isinstance(origin, type) and issubclass(origin, _LISTS + (collections.abc.Collection,)) and origin is not str:
-        if isinstance(value, dict) == issubclass(origin, collections.abc.Mapping) and isinstance(value, (list, dict)):
+    is_class = isinstance(origin, type)
+    if is_class and issubclass(origin, collections.abc.Collection) and origin not in (str, bytes):
+        if isinstance(value, (list, dict)) and isinstance(value, dict) == issubclass(origin, collections.abc.Mapping):
             return _container(value, origin, args)
     elif origin is float and type(value) is int:
         return float(value)
@@ -212,7 +213,7 @@ def _from_json(value: Any, hint: Any) -> Any:
     elif origin in (bool, int, float, str):
         if type(value) is origin:
             return value
-    elif isinstance(value, str) and (origin in _READERS or (isinstance(origin, type) and issubclass(origin, enum.Enum))):
+    elif isinstance(value, str) and (origin in _READERS or (is_class and issubclass(origin, enum.Enum))):
         return read_value(value, origin)
     elif origin not in _READERS:
         msg = f"a value of type {_name(hint)} cannot be given on the command line"
@@ -229,7 +230,7 @@ def _container(value: Any, origin: type, args: Sequence[Any]) -> Any:
         if len(args) != len(value):
             msg = f"{json.dumps(value)} has {len(value)} items instead of {len(args)}"
             raise ValueError(msg)
-        return tuple(_from_json(item, of) for item, of in zip(value, args))
+        return tuple(_from_json(item, of) for item, of in zip(value, args, strict=True))
     items = [_from_json(item, args[0] if args else Any) for item in value]
     return origin(items) if origin in _LISTS else set(items) if issubclass(origin, collections.abc.Set) else items
 

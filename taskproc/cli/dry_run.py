@@ -1,0 +1,61 @@
+"""`--dry-run`: what would run, why, on which backend, and what a scheduler would be told."""
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .report import tasks_text
+
+if TYPE_CHECKING:
+    from ..preview import PlannedTask, Preview
+    from ..run import RunRequest
+    from ..task import TaskBase
+
+_SHOWN_TASKS = 5
+_UPSTREAM = re.compile(r"its upstream .* runs", re.DOTALL)
+
+
+def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
+    """Print what a run would do."""
+    from ..preview import Preview
+    from ..settings import load_settings
+    from ..store import current_cache
+
+    preview = Preview(task, request, load_settings(None), current_cache())
+    planned = list(preview.tasks())
+    if not planned:
+        click.echo(f"Nothing would run: {task!r} and all that it needs is cached.")
+        return
+    click.echo(f"{len(planned)} of {tasks_text(len(planned) + preview.cached)} would run:")
+    for (name, place), tasks in _grouped(planned).items():
+        click.echo(f"\n  {name}: {len(tasks)} on {place}")
+        for one in tasks[:_SHOWN_TASKS]:
+            click.echo(f"    {_short(repr(one.task))}: {_short(one.reason)}")
+        if len(tasks) > _SHOWN_TASKS:
+            reasons = Counter(_UPSTREAM.sub("an upstream runs", one.reason) for one in tasks[_SHOWN_TASKS:])
+            told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+            click.echo(f"    ... and {len(tasks) - _SHOWN_TASKS} more: {told}")
+    _print_submissions(preview)
+
+
+def _grouped(planned: list[PlannedTask]) -> dict[tuple[str, str], list[PlannedTask]]:
+    groups: dict[tuple[str, str], list[PlannedTask]] = {}
+    for one in planned:
+        options = ", ".join(f"{name}={value}" for name, value in one.options.items())
+        place = f"{one.backend} ({options})" if options else one.backend
+        groups.setdefault((one.task.task_name, place), []).append(one)
+    return groups
+
+
+def _print_submissions(preview: Preview) -> None:
+    for submission in preview.submissions():
+        after = "" if submission.wave == 1 else ", once the tasks before them have run"
+        click.echo(f"\n==== {submission.backend} would be given (wave {submission.wave}{after}) ====")
+        click.echo(submission.text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:100]} [...] {text[-90:]}"

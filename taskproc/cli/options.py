@@ -1,0 +1,142 @@
+"""The options of the command that several commands share, and how their values are read."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # generic for type checkers only, before click 8.4
+
+
+class Pair(_ParamType):
+    """`name=value`.
+
+    Args:
+        name: How help names the whole.
+        what: What stands on the left, for errors.
+    """
+
+    def __init__(self, name: str, what: str) -> None:
+        self.name = name
+        self._what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        left, equals, right = str(value).partition("=")
+        if not equals or not left.strip():
+            self.fail(f"{value!r} is not {self.name}; {self._what} stands before the '='", param, ctx)
+        return left.strip(), right
+
+
+class Limit(_ParamType):
+    """`label=number`."""
+
+    name = "label=n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        label, _, number = str(value).rpartition("=")
+        if not label or not number.isdecimal() or int(number) < 1:
+            self.fail(f"{value!r} is not label=n, with n a whole number from 1: --limit download=2", param, ctx)
+        return label, int(number)
+
+
+class BackendName(_ParamType):
+    """`NAME`, or `Class=NAME`, where a channel may stand for the class."""
+
+    name = "[class=]name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        label, equals, name = str(value).rpartition("=")
+        if not name or (equals and not label):
+            self.fail(f"{value!r} is neither NAME nor Class=NAME", param, ctx)
+        return label, name
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from ..plugins import Plugins
+
+        label, equals, begin = incomplete.rpartition("=")
+        names = [found.name for found in Plugins().available()]
+        return [CompletionItem(f"{label}{equals}{name}") for name in names if name.startswith(begin)]
+
+
+class EntryPoint(_ParamType):
+    """The name of a task class in the task file."""
+
+    name = "task"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Name the classes that stand in the file, which is read, not run."""
+        import ast
+
+        try:
+            tree = ast.parse(Path(ctx.params.get("taskfile") or "").read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            return []
+        names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class JsonObject(_ParamType):
+    """A JSON object."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is not JSON: {error}", param, ctx)
+        if not isinstance(found, dict):
+            self.fail(f'{value!r} is not a JSON object such as \'{{"name": 1}}\'', param, ctx)
+        return found
+
+
+def cache_dir_option(function: F) -> F:
+    """Add `--cache-dir`."""
+    return click.option(
+        "--cache-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where the cache is; otherwise as the settings or TP_CACHE_DIR say, or .cache beside the task file.",
+    )(function)
+
+
+def plugin_option(function: F) -> F:
+    """Add `-p`."""
+    return click.option(
+        "-p", "--plugin", "plugins", multiple=True, metavar="MODULE|FILE", help="A plugin to use as well; repeatable."
+    )(function)
+
+
+def log_option(function: F) -> F:
+    """Add `-l`."""
+    return click.option(
+        "-l",
+        "--loglevel",
+        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+        default="warning",
+        show_default=True,
+        help="What to log, to stderr.",
+    )(function)
+
+
+def set_up_logging(level: str) -> None:
+    """Log to stderr from this level on."""
+    import logging
+
+    logging.basicConfig(level=level.upper(), format="%(levelname)s:%(name)s:%(message)s")

@@ -1,0 +1,228 @@
+"""`taskproc [run] file.py`: runs the entry point of a task file with all that it needs."""
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from .options import (
+    BackendName,
+    EntryPoint,
+    JsonObject,
+    Limit,
+    Pair,
+    cache_dir_option,
+    log_option,
+    plugin_option,
+    set_up_logging,
+)
+from .place import use_settings_near
+from .taskfile import construct, entry_point, find_task_file, told_as_users
+
+if TYPE_CHECKING:
+    from ..graph import TaskGraph
+    from ..run import RunRequest
+    from ..settings import Settings
+    from ..task import TaskBase
+
+_DONE, _FAILED, _INTERRUPTED = 0, 1, 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """The command line of `run`."""
+
+    taskfile: str
+    entrypoint: str
+    backends: tuple[tuple[str, str], ...]
+    backend_options: tuple[tuple[str, str], ...]
+    max_workers: int | None
+    settings: tuple[tuple[str, str], ...]
+    cache_dir: Path | None
+    limits: tuple[tuple[str, int], ...]
+    plugins: tuple[str, ...]
+    disable_detect_source_change: bool
+    force: bool
+    keep_going: bool
+    on_interrupt: Literal["cancel", "detach"]
+    loglevel: str
+    no_progress: bool
+    dry_run: bool
+    exec_type: str | None
+    kwargs: dict[str, Any] | None
+    rate_limits: dict[str, Any] | None
+    interactive: bool
+    dont_force_entrypoint: bool
+
+
+@click.command(short_help="Run the tasks of a file; this word may be left out.")
+@click.argument("taskfile", type=click.Path(), metavar="TASKFILE")
+@click.option(
+    "-e",
+    "--entrypoint",
+    type=EntryPoint(),
+    default="Main",
+    show_default=True,
+    help="The task to run; Outer.Inner for a class in a class.",
+)
+@click.option(
+    "-b",
+    "--backend",
+    "backends",
+    type=BackendName(),
+    metavar="[CLASS=]NAME",
+    multiple=True,
+    help="The backend, or profile, for every task, or for one class or channel; repeatable.",
+)
+@click.option(
+    "-o",
+    "--backend-option",
+    "backend_options",
+    type=Pair("KEY=VALUE", "an option's name"),
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="An option for that backend (see `taskproc backends`); repeatable.",
+)
+@click.option("-w", "--max-workers", type=click.IntRange(min=1), metavar="N", help="How many tasks run at once here.")
+@click.option(
+    "-s",
+    "--set",
+    "settings",
+    type=Pair("name=value", "an argument's name"),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An argument of the entry point; lists and dicts as JSON; repeatable.",
+)
+@cache_dir_option
+@click.option(
+    "--limit",
+    "limits",
+    type=Limit(),
+    metavar="LABEL=N",
+    multiple=True,
+    help="The most tasks at once with this channel, or of this class; repeatable.",
+)
+@plugin_option
+@click.option(
+    "-D", "--disable-detect-source-change", is_flag=True, help="Keep results of classes whose source has changed."
+)
+@click.option("--force", is_flag=True, help="Run the entry point even if it is cached.")
+@click.option("--keep-going", is_flag=True, help="After a failure, run all that does not depend on it.")
+@click.option(
+    "--on-interrupt",
+    type=click.Choice(["cancel", "detach"]),
+    default="cancel",
+    show_default=True,
+    help="What Ctrl-C does to jobs on a cluster: end them, or leave them to the next run.",
+)
+@log_option
+@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, why, and on which backend; run nothing.")
+@click.option("-t", "--exec-type", type=click.Choice(["process", "thread"]), hidden=True)
+@click.option("--kwargs", type=JsonObject(), hidden=True)
+@click.option("--rate-limits", type=JsonObject(), hidden=True)
+@click.option("-i", "--interactive", is_flag=True, hidden=True)
+@click.option("--dont-force-entrypoint", is_flag=True, hidden=True)
+@click.option("--dont-show-progress", "no_progress", is_flag=True, hidden=True)
+def run(**given: Any) -> int:
+    """Run the entry point of TASKFILE, and before it all that it needs, as far as that is not cached.
+
+    At the end, what the entry point printed is shown, also when it was cached.
+    """
+    options = _Options(**given)
+    set_up_logging(options.loglevel)
+    settings, task = _prepare(options)
+    request = _request(options)
+    graph = _graph_of(task)
+    _check(task, graph, request, settings)
+    if options.dry_run:
+        from .dry_run import print_plan
+
+        print_plan(task, request)
+        return _DONE
+    return _run(task, graph, request)
+
+
+def _prepare(options: _Options) -> tuple[Settings, TaskBase[Any]]:
+    """Load the file, and construct its entry point."""
+    from .values import entry_arguments
+
+    file = find_task_file(options.taskfile)
+    settings = use_settings_near(file.path, options.cache_dir)
+    cls = entry_point(file, file.load(), options.entrypoint)
+    return settings, construct(file, cls, entry_arguments(cls, options.settings, options.kwargs or {}))
+
+
+def _request(options: _Options) -> RunRequest:
+    from ..run import RunRequest
+
+    overall = [name for label, name in options.backends if not label]
+    if len(overall) > 1:
+        msg = f"-b names more than one backend for every task: {', '.join(overall)}; write CLASS=NAME for a class."
+        raise click.UsageError(msg)
+    return RunRequest(
+        max_workers=options.max_workers,
+        rate_limits={**(options.rate_limits or {}), **dict(options.limits)},
+        detect_source_change=False if options.disable_detect_source_change else None,
+        backend=overall[0] if overall else options.exec_type,
+        specific={label: name for label, name in options.backends if label},
+        backend_options=dict(options.backend_options),
+        on_error="continue" if options.keep_going else "stop",
+        force_interactive=options.interactive,
+        force=options.force,
+        show_progress=not options.no_progress,
+        detach=options.on_interrupt == "detach",
+        plugins=options.plugins,
+    )
+
+
+def _graph_of(task: TaskBase[Any]) -> TaskGraph:
+    from ..graph import TaskGraph
+    from ..store import current_cache
+
+    with told_as_users():
+        return TaskGraph(task, current_cache())
+
+
+def _check(task: TaskBase[Any], graph: TaskGraph, request: RunRequest, settings: Settings) -> None:
+    """Refuse, before anything runs, what the command line says of backends, options and labels that are not there."""
+    from ..options import nearest
+    from ..preview import check_backends
+
+    labels = {label for known in graph.classes.values() for label in known.config.channels}
+    unknown = [label for label in request.rate_limits if label not in labels] + check_backends(graph, request, settings)
+    if unknown:
+        msg = f"{task!r} needs no task of a class or channel {unknown[0]!r}; {nearest(unknown[0], sorted(labels))}"
+        raise click.UsageError(msg)
+
+
+def _run(task: TaskBase[Any], graph: TaskGraph, request: RunRequest) -> int:
+    from dataclasses import replace
+
+    from ..errors import FailedTaskError, FailedTasksError
+    from ..run import run as run_request
+    from . import report
+
+    tally = report.Tally()
+    try:
+        run_request(task, replace(request, watchers=[tally]))
+    except FailedTaskError as error:
+        failures = error.failures if isinstance(error, FailedTasksError) else [error]
+        report.print_failures(failures, tally)
+        return _FAILED
+    except KeyboardInterrupt:
+        report.print_interrupted(tally, request.detach)
+        return _INTERRUPTED
+    report.print_summary(task, tally, _counts(graph))
+    report.print_output(task)
+    sys.stdout.flush()
+    return _DONE
+
+
+def _counts(graph: TaskGraph) -> dict[str, int]:
+    from collections import Counter
+
+    return dict(Counter(task.task_name for task in graph.tasks))
