@@ -53,7 +53,7 @@ class Claims:
         """
         if not self._others:
             newest: int = self._connection.execute("SELECT max(number) FROM runs").fetchone()[0]
-            self._others = self.number != last_number + 1 or newest != self.number
+            self._others = (self.number, newest) != (last_number + 1, self.number)
         return self._others
 
     def acquire(self, wanted: Sequence[tuple[bytes, str]]) -> dict[bytes, Claim]:

@@ -21,7 +21,7 @@ from .requires import PRIVATE, Const, MappedTask, parts
 
 if TYPE_CHECKING:
     from .plugins import Plugins
-    from .settings import BackendChoice
+    from .choice import BackendChoice
     from .task import TaskBase
 
 _LONGEST_LINK = 150

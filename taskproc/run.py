@@ -2,35 +2,21 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from . import claims as claims_module
-from . import worker
-from .adoption import Orphans
-from .claims import Claims
-from .driver import Driver, OnError, check_on_error
-from .errors import CacheError, FailedTasksError, SettingsError, TaskprocError
+from . import claims, worker
+from .driver import OnError, check_on_error
+from .errors import CacheError, FailedTasksError, TaskprocError
 from .graph import Plan, TaskGraph
-from .handover import Packer, forget_context, note_own_context, write_context
-from .jobs import JobMaker, Place
-from .ledger import Ledger, RunDirectory
-from .limits import Limits
-from .plugin import BackendContext, Event
-from .runner import DriverReports, Inbox, Runner
+from .plugin import Event
 from .store import Cache, current_cache
 from .store.files import DamagedResultError
 
 if TYPE_CHECKING:
-    from .plugins import Plugins
-    from .settings import BackendChoice, Settings
+    from .settings import Settings
     from .task import TaskBase
 
 _LOGGER = logging.getLogger(__name__)
@@ -131,12 +117,14 @@ def _run_once(task: TaskBase[Any], request: RunRequest, stats: dict[str, Any]) -
     from .settings import load_settings
 
     cache = current_cache()
-    settings = load_settings(None)
-    last_number = claims_module.last_number(cache.runs)
+    settings = load_settings()
+    last_number = claims.last_number(cache.runs)
     plan = make_plan(task, request, settings, cache)
     if not plan.stale:
         return False
-    with _Session(plan, request, settings, cache) as session:
+    from .session import Session  # not before there is something to run
+
+    with Session(plan, request, settings, cache) as session:
         driver = session.drive(last_number)
     for name, number in driver.ran.items():
         stats["stats"][name] = stats["stats"].get(name, 0) + number
@@ -148,126 +136,6 @@ def _run_once(task: TaskBase[Any], request: RunRequest, stats: dict[str, Any]) -
     if driver.failures:
         raise FailedTasksError(driver.failures) from driver.failures[0].exception
     return False
-
-
-class _Session:
-    """One run's belongings, from its directory to its backends, for as long as it lasts."""
-
-    def __init__(self, plan: Plan, request: RunRequest, settings: Settings, cache: Cache) -> None:
-        from .plugins import Plugins
-        from .settings import BackendChoice, usable_cpus
-
-        self._plan = plan
-        self._request = request
-        self._settings = settings
-        self._cache = cache
-        self._max_workers = _checked_workers(request.max_workers) or settings.max_workers or usable_cpus()
-        self._plugins: Plugins = Plugins([*settings.plugins, *request.plugins])
-        overall = "executor" if request.executor is not None else request.backend
-        options = {"pool": request.executor} if request.executor is not None else request.backend_options
-        self._choice: BackendChoice = BackendChoice(settings, overall, request.specific, options)
-        self._limits = Limits({**settings.limits, **request.rate_limits})
-        self._runners: dict[str, Runner] = {}
-        self._inbox: Inbox = Inbox()
-        self._driver: Driver | None = None
-
-    def __enter__(self) -> _Session:
-        try:
-            self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]))
-        except OSError as error:
-            msg = f"the cache {self._cache.root} cannot be written to: {error.strerror}"
-            raise CacheError(msg) from error
-        write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, self._settings.fsync)
-        note_own_context(self._run.context, self._settings.fsync)
-        self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
-        self._claims = Claims(self._cache.runs, self._run.run)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        keep = self._driver is not None and self._driver.left_alive
-        self._claims.close(keep)
-        self._ledger.close()
-        self._run.close(keep)
-        forget_context(self._run.context)
-
-    def drive(self, last_number: int) -> Driver:
-        """Run the plan; an interrupt ends or leaves what runs, and goes on up."""
-        jobs = JobMaker(
-            self._plan, Packer(self._run.path), self._plugins, self._choice, self._run.context, self._packed_classes()
-        )
-        jobs.prepare()
-        self._claims.forget_dead_runs()
-        with self._watchers() as watchers:
-            driver = self._driver = Driver(
-                self._plan,
-                jobs,
-                self._claims,
-                self._ledger,
-                self._limits,
-                self._runner_of,
-                self._inbox,
-                on_error=self._request.on_error,
-                all_interactive=self._request.force_interactive,
-                orphans=Orphans(self._cache.runs),
-                watchers=watchers,
-                last_number=last_number,
-            )
-            if self._request.dump_generations:
-                driver.generations = []
-            try:
-                with _terminable():
-                    driver.run()
-            except BaseException:
-                driver.interrupt(self._request.detach)
-                raise
-            driver.close()
-        return driver
-
-    @contextmanager
-    def _watchers(self) -> Iterator[list[Watcher]]:
-        watchers = list(self._request.watchers)
-        if not self._request.show_progress:
-            yield watchers
-            return
-        from .progress import Progress
-
-        with Progress(self._plan.counts(self._plan.stale)) as progress:
-            yield [*watchers, progress]
-
-    def _packed_classes(self) -> set[type]:
-        return {
-            cls
-            for cls, known in self._plan.graph.classes.items()
-            if (known.config.store or self._settings.store) == "packed"
-        }
-
-    def _runner_of(self, place: Place) -> Runner:
-        runner = self._runners.get(place.plugin.name)
-        if runner is None:
-            runner = self._runners[place.plugin.name] = self._start(place)
-        return runner
-
-    def _start(self, place: Place) -> Runner:
-        """Make a backend, when its first job is ready."""
-        from .serve import serve_command
-        from .staging import StagedSets
-
-        plugin = place.plugin
-        assert plugin.factory is not None
-        directory = f"{self._run.path}/{plugin.name}"
-        reports = DriverReports(self._inbox, self._ledger)
-        staging = StagedSets(directory, self._ledger, plugin.name)
-        context = BackendContext(
-            options=place.options,
-            max_workers=self._max_workers,
-            directory=_path(directory),
-            report=reports,
-            staging=staging,
-            serve=serve_command(self._run.path),
-        )
-        backend = plugin.factory(context)
-        reports.durable = backend.capabilities.durable
-        return Runner(plugin, backend, reports, staging, self._inbox)
 
 
 def _drop_damaged(plan: Plan) -> bool:
@@ -287,44 +155,9 @@ def _drop_damaged(plan: Plan) -> bool:
 def _tell_of_nesting() -> None:
     """If a task is running in this very place, have its worker hand back what waits behind it."""
     attempt = worker.current.get()
-    if attempt is not None and worker.nested is not None:
-        worker.nested(attempt.assignment.nonce)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Treat SIGTERM as an interrupt, where signals can be handled."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    owner = os.getpid()
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        if os.getpid() == owner:
-            raise KeyboardInterrupt("terminated")
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork of ours, which has nothing to put in order
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    previous = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _checked_workers(number: int | None) -> int | None:
-    if number is not None and number < 1:
-        msg = f"max_workers={number!r} is not a whole number from 1"
-        raise SettingsError(msg)
-    return number
+    if attempt is not None and attempt.on_nested is not None:
+        attempt.on_nested()
 
 
 def _store_of(task: TaskBase[Any]) -> Any:
     return current_cache().class_store(task._task_config.name)
-
-
-def _path(text: str) -> Any:
-    from pathlib import Path
-
-    return Path(text)

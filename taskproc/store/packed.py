@@ -30,7 +30,7 @@ class PackedRows:
 
     def __init__(self, directory: str, fsync: bool = False) -> None:
         self.path = f"{directory}/{FILE}"
-        self._fsync = fsync
+        self.fsync = fsync
         self._connection: sqlite3.Connection | None = None
         self._stamp: tuple[int, int] | None = None
         self._lock = threading.RLock()
@@ -117,7 +117,7 @@ class PackedRows:
         with locked(os.path.dirname(self.path)):
             connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
             connection.execute("PRAGMA journal_mode = TRUNCATE")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._fsync else 'OFF'}")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self.fsync else 'OFF'}")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS results"
                 " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER) WITHOUT ROWID"
