@@ -589,6 +589,8 @@ class Driver:
             return
         attempt = Attempt(node, job, None, time.time(), started=time.time())
         self._attempts[job.nonce] = attempt
+        self._event("started", node, job.nonce, attempt.job_backend)
+        self._tidy(float("inf"))  # who draws on the terminal must leave it to the task
         try:
             outcome = execute(job.payload(), "none")
         except TaskprocError as error:
