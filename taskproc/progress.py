@@ -17,7 +17,7 @@ from .plugin import Event
 SECONDS_BETWEEN_LINES = 10.0
 INTERACTIVE = "interactive"  # stands in the events of tasks that have the terminal
 _SECONDS_BETWEEN_TICKS = 1.0
-_MOST_BARS = 20
+_MOST_BARS = 16
 _USUAL_LINES = 24
 _LONGEST_NAME = 40
 _BAR_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
@@ -189,8 +189,7 @@ class Bars:
         self._restore.enter_context(_Warnings(tqdm, stream))
         self._shown: dict[str, Any] = {}
         self._free: list[Any] = []
-        width = max(len(name) for name in self._names.values())
-        self._width = max(width, len(self._all_name)) if self._folded else width
+        self._width = max(len(name) for name in self._names.values())
         self._bars = [self._new_bar(tqdm, stream, at) for at in range(max(1, room) if self._folded else len(classes))]
         self._overall = self._bars[-1] if self._folded else None
         self._paused = False
@@ -200,7 +199,8 @@ class Bars:
 
     def show(self, changed: Sequence[ClassProgress]) -> None:
         with self._lock:
-            self._paused = False
+            if self._paused:
+                changed, self._paused = self._classes, False
             if self._folded:
                 self._reassign()
             for one in changed:
@@ -222,6 +222,8 @@ class Bars:
                     self._draw(one)
             self._draw_overall()
             try:
+                for bar in self._bars if self._folded else []:
+                    bar.clear()
                 for bar in self._bars:
                     bar.leave = not self._folded or bar is self._overall
                     bar.close()
@@ -230,7 +232,8 @@ class Bars:
 
     def _new_bar(self, tqdm: Any, stream: TextIO, position: int) -> Any:
         options = {} if _in_notebook() else {"file": stream, "dynamic_ncols": True, "bar_format": _BAR_FORMAT}
-        return tqdm(total=0, position=position, leave=True, smoothing=0.1, mininterval=0, **options)
+        # The delay keeps it from being drawn before it has a name and a number.
+        return tqdm(total=0, position=position, leave=True, smoothing=0.1, mininterval=0, delay=1e-9, **options)
 
     def _assign_first(self) -> None:
         self._free = [bar for bar in self._bars if bar is not self._overall]
@@ -252,7 +255,7 @@ class Bars:
         if not waiting:
             return
         idle = [one for one in self._classes if one.name in self._shown and not one.is_active]
-        idle.sort(key=lambda one: one.done < one.total)
+        idle.sort(key=lambda one: (one.failed > 0, one.done + one.failed < one.total))
         for one, other in zip(waiting, idle, strict=False):
             self._free.append(self._shown.pop(other.name))
             self._assign(one)
@@ -267,18 +270,13 @@ class Bars:
         running, failed = sum(len(one.running) for one in self._classes), sum(one.failed for one in self._classes)
         through = sum(not one.is_active and one.done + one.failed >= one.total for one in self._classes)
         waiting = sum(not one.is_active and one.done + one.failed == 0 for one in self._classes)
-        self._overall.set_description_str(self._all_name.ljust(self._width), refresh=False)
-        folded = f"classes: {through} through, {waiting} waiting"
-        self._update(self._overall, done, max(total, done), running, failed, folded)
+        name = f"{len(self._classes)} classes ({through} through, {waiting} waiting)"
+        self._overall.set_description_str(name, refresh=False)
+        self._update(self._overall, done, max(total, done), running, failed)
 
-    @property
-    def _all_name(self) -> str:
-        return f"all {len(self._classes)} classes"
-
-    def _update(self, bar: Any, done: int, total: int, running: int, failed: int, further: str = "") -> None:
+    def _update(self, bar: Any, done: int, total: int, running: int, failed: int) -> None:
         parts = [f"{running} running"] if running else []
         parts += [f"{failed} failed"] if failed else []
-        parts += [further] if further else []
         bar.total, bar.n = total, done
         bar.set_postfix_str(", ".join(parts), refresh=False)
         self._guarded(bar.refresh)
