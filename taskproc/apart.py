@@ -51,7 +51,8 @@ def run_apart(assignment: Assignment, body: bytes) -> Outcome:
     finally:
         with _lock:
             _cancelled.discard(assignment.nonce)
-        files.remove(f"{assignment.directory}/{files.ATTEMPT}queued.{assignment.nonce}")
+        for state in ("queued", "running"):
+            files.remove(f"{assignment.directory}/{files.ATTEMPT}{state}.{assignment.nonce}")
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -98,7 +99,8 @@ def _outcome(attempt: Attempt, line: str, code: int, place: str) -> Outcome:
         error: Exception = PrefixError(_explain(line, code, place))
     else:
         error = WorkerDiedError(f"the worker ended with {_status(code)}, without a result")
-    outcome = attempt.fail(error, f"{type(error).__name__}: {error}\n")
+    begun = not attempt.claim()
+    outcome = attempt.fail_beside(error) if begun else attempt.fail(error, f"{type(error).__name__}: {error}\n")
     if line:
         _join_logs(attempt.directory, place)
     return outcome

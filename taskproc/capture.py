@@ -27,6 +27,7 @@ class DescriptorCapture:
 
     def __init__(self, scratch: str) -> None:
         os.makedirs(scratch, exist_ok=True)
+        _flush()
         self._scratch = {fd: f"{scratch}/{os.uname().nodename}-{os.getpid()}.{name}" for fd, name in _NAMES.items()}
         self._lock = threading.Lock()
         self._delivered: set[int] = set()

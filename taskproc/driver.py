@@ -592,10 +592,17 @@ class Driver:
         self._event("started", node, job.nonce, attempt.job_backend)
         self._tidy(float("inf"))  # who draws on the terminal must leave it to the task
         try:
-            outcome = execute(job.payload(), "none")
+            outcome = execute(job.payload(), "none", self._await_others)
         except TaskprocError as error:
             outcome = Outcome("rejected", str(error))
         self._settle(attempt, outcome)
+
+    def _await_others(self) -> None:
+        """Let all that runs end, before an interactive task runs a graph of its own that may want its results."""
+        while any(attempt.runner for attempt in self._attempts.values()):
+            self._receive(self._pause())
+        self._commit_packed(time.monotonic())
+        self._release_claims()
 
 
 def _links(plan: Plan) -> tuple[list[int], list[list[int]]]:

@@ -12,14 +12,17 @@ import stat
 import sys
 import threading
 from collections import deque
-from typing import Any, BinaryIO
+from collections.abc import Iterable
+from functools import partial
+from queue import SimpleQueue
+from typing import BinaryIO
 
 from . import worker
 from .frames import frame, read_frame, unpack_group
 from .handover import Assignment, read_payload
 from .outcome import Outcome
 from .watch import Watch
-from .worker import Attempt, run_assignment
+from .worker import Attempt, captured_descriptors, run_assignment
 
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")
 
@@ -39,9 +42,7 @@ def serve(run_directory: str) -> None:
     _detach_stdin()
     _hold_run(run_directory)
     _capture(run_directory)
-    server = _Server(incoming, answers, Watch(life, True, _show_output))
-    worker.nested = server.nested
-    server.run()
+    _Server(incoming, answers, Watch(life, True, _show_output)).run()
 
 
 class _Server:
@@ -53,28 +54,46 @@ class _Server:
         self._watch = watch
         self._group: deque[bytes] = deque()
         self._lock = threading.Lock()
+        self._nesting = False
+        self._arrivals: SimpleQueue[bytes | None] | None = None
 
     def run(self) -> None:
-        while True:
-            content = read_frame(self._incoming)
-            if content is None:
-                return
+        while (content := self._next()) is not None:
             self._group.extend(unpack_group(content))
             while self._group:
                 self._run_one(self._group.popleft())
 
+    def _next(self) -> bytes | None:
+        return read_frame(self._incoming) if self._arrivals is None else self._arrivals.get()
+
     def _run_one(self, payload: bytes) -> None:
         assignment, body = read_payload(payload)
         self._watch.begin(assignment.timeout, lambda: _time_out(assignment))
-        outcome = run_assignment(assignment, body, "fd")
+        outcome = run_assignment(assignment, body, "fd", partial(self._nested, assignment.nonce))
         self._watch.end()
+        self._nesting = False
         self._answer(assignment.nonce, outcome)
 
-    def nested(self, nonce: str) -> None:
-        """Hand back all that waits behind a task that runs a graph of its own."""
+    def _nested(self, nonce: str) -> None:
+        """Hand back all that waits behind a task that runs a graph of its own, and all that comes meanwhile."""
         self._answer(nonce, "nested")
+        self._nesting = True
         waiting, self._group = self._group, deque()
-        for payload in waiting:
+        self._hand_back(waiting)
+        if self._arrivals is None:
+            self._arrivals = SimpleQueue()
+            threading.Thread(target=self._read_on, args=(self._arrivals,), name="taskproc-reader", daemon=True).start()
+
+    def _read_on(self, arrivals: SimpleQueue[bytes | None]) -> None:
+        while (content := read_frame(self._incoming)) is not None:
+            if self._nesting:
+                self._hand_back(unpack_group(content))
+            else:
+                arrivals.put(content)
+        arrivals.put(None)
+
+    def _hand_back(self, payloads: Iterable[bytes]) -> None:
+        for payload in payloads:
             self._answer(read_payload(payload)[0].nonce, "returned")
 
     def _answer(self, nonce: str, content: Outcome | str) -> None:
@@ -107,12 +126,10 @@ def run_alone(assignment: Assignment, body: bytes, direct: bool = True) -> Outco
             _hold_run(os.path.dirname(assignment.context))
         _detach_stdin()
         _watch = Watch(life, piped and direct, _show_output)
-    with _kept_streams():
-        _capture(os.path.dirname(assignment.context))
+    with captured_descriptors(os.path.dirname(assignment.context)):
         _watch.begin(assignment.timeout, lambda: _time_out(assignment))
         outcome = run_assignment(assignment, body, "fd")
         _watch.end()
-        _close_capture()
     return outcome
 
 
@@ -142,24 +159,6 @@ def _capture(run_directory: str) -> None:
     from .capture import DescriptorCapture
 
     worker.descriptors = DescriptorCapture(os.path.join(run_directory, "output"))
-
-
-def _close_capture() -> None:
-    if worker.descriptors is not None:
-        worker.descriptors.close()
-        worker.descriptors = None
-
-
-class _kept_streams:
-    """Gives descriptors 1 and 2 back at the end, so that a prefix command sees a well-behaved child."""
-
-    def __enter__(self) -> None:
-        self._kept = [os.dup(1), os.dup(2)]
-
-    def __exit__(self, *error: Any) -> None:
-        for fd, kept in zip((1, 2), self._kept):
-            os.dup2(kept, fd)
-            os.close(kept)
 
 
 def _detach_stdin() -> None:

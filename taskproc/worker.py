@@ -12,8 +12,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import TaskprocError
@@ -45,32 +45,53 @@ current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("taskpr
 descriptors: DescriptorCapture | None = None
 keeping = threading.Lock()  # held while a result or a failure is kept, and for good once the process is to end
 watched = False  # whether this process has a guard that ends it in time
-nested: Callable[[str], None] | None = None  # tells the driver that a task runs a graph of its own
 
 
-def execute(payload: bytes, capture: Capture) -> Outcome:
+def execute(payload: bytes, capture: Capture, on_nested: Callable[[], None] | None = None) -> Outcome:
     """Run one pickled worker here.
 
     Args:
         payload: As `Job.payload` makes it.
         capture: `fd`: redirect descriptors 1 and 2, in a process that runs nothing else. `thread`: route what Python
             prints in this thread. `none`: leave the terminal to the task.
+        on_nested: Called, in the task's thread, before the task runs a graph of its own. No job may be left waiting
+            behind this one then, since the task may wait for that very job.
 
     Returns:
         How it ended. Whether it succeeded is for the core to see from the result.
     """
     from .handover import read_payload
 
-    return run_assignment(*read_payload(payload), capture)
+    return run_assignment(*read_payload(payload), capture, on_nested)
 
 
-def run_assignment(assignment: Assignment, body: bytes, capture: Capture) -> Outcome:
+def run_assignment(
+    assignment: Assignment, body: bytes, capture: Capture, on_nested: Callable[[], None] | None = None
+) -> Outcome:
     """Run a payload that was taken apart already."""
     if capture != "none" and (assignment.prefix or (assignment.timeout and not watched)):
         from .apart import run_apart
 
         return run_apart(assignment, body)
-    return Attempt(assignment, body).run(capture)
+    return Attempt(assignment, body, on_nested).run(capture)
+
+
+@contextmanager
+def captured_descriptors(run_directory: str) -> Iterator[None]:
+    """Capture descriptors 1 and 2 for a while, and give them back."""
+    global descriptors
+    from .capture import DescriptorCapture
+
+    kept = [os.dup(1), os.dup(2)]
+    descriptors = DescriptorCapture(f"{run_directory}/output")
+    try:
+        yield
+    finally:
+        descriptors.close()
+        descriptors = None
+        for fd, copy in zip((1, 2), kept):
+            os.dup2(copy, fd)
+            os.close(copy)
 
 
 def cancel_execution(nonce: str) -> None:
@@ -83,8 +104,9 @@ def cancel_execution(nonce: str) -> None:
 class Attempt:
     """One attempt at one task, in the process that runs it."""
 
-    def __init__(self, assignment: Assignment, body: bytes) -> None:
+    def __init__(self, assignment: Assignment, body: bytes, on_nested: Callable[[], None] | None = None) -> None:
         self.assignment = assignment
+        self.on_nested = on_nested
         self.directory = assignment.directory
         self.started = 0.0
         self._body = body
@@ -93,7 +115,7 @@ class Attempt:
 
     def run(self, capture: Capture) -> Outcome:
         """Run the task, with its output where it belongs."""
-        if self.assignment.filed and not self._claim():
+        if self.assignment.filed and not self.claim():
             return Outcome("ended", "another copy of this worker runs the attempt")
         token = current.set(self)
         try:
@@ -108,6 +130,14 @@ class Attempt:
         finally:
             current.reset(token)
 
+    def claim(self) -> bool:
+        """Start once, ever: whoever renames the attempt's file runs it."""
+        try:
+            os.rename(self._file("queued"), self._file("running"))
+        except FileNotFoundError:
+            return False
+        return True
+
     def touch(self) -> str:
         """Make the instance directory, empty for this attempt, and give it."""
         if not self._touched:
@@ -117,10 +147,10 @@ class Attempt:
             self._touched = True
         return self.directory
 
-    def fail_beside(self, error: BaseException) -> None:
-        """Keep a failure of the attempt that another object in this process runs."""
+    def fail_beside(self, error: BaseException) -> Outcome:
+        """Keep a failure of the attempt that another object or process runs, or ran."""
         self._touched = True
-        self.fail(error, f"{type(error).__name__}: {error}\n")
+        return self.fail(error, f"{type(error).__name__}: {error}\n")
 
     def fail(self, error: BaseException, text: str) -> Outcome:
         """Keep a failure, and tell of it."""
@@ -141,12 +171,9 @@ class Attempt:
         return Outcome("ended", reason, exit_code=1, host=socket.gethostname())
 
     def _run_with_descriptors(self) -> Outcome:
-        global descriptors
-        from .capture import DescriptorCapture
-
-        if descriptors is None:
-            scratch = os.path.join(os.path.dirname(self.assignment.context), "output")
-            descriptors = DescriptorCapture(scratch)
+        if descriptors is None:  # somebody else's process, which goes on to other work
+            with captured_descriptors(os.path.dirname(self.assignment.context)):
+                return self._run_with_descriptors()
         descriptors.begin(self.touch)
         try:
             return self._run()
@@ -205,14 +232,6 @@ class Attempt:
 
     def _printed(self) -> bool:
         return descriptors is not None and descriptors.any_output()
-
-    def _claim(self) -> bool:
-        """Start once, ever: whoever renames the attempt's file runs it."""
-        try:
-            os.rename(self._file("queued"), self._file("running"))
-        except FileNotFoundError:
-            return False
-        return True
 
     def _let_go(self) -> None:
         """Make sure that the attempt is still ours, at the last moment."""

@@ -14,6 +14,7 @@ from taskproc.plugin import (
     Job,
     OptionError,
     Outcome,
+    Portable,
     cancel_execution,
     execute,
     option,
@@ -21,8 +22,8 @@ from taskproc.plugin import (
 
 
 @dataclass(frozen=True)
-class ExecutorOptions:
-    """The pool to use."""
+class ExecutorOptions(Portable):
+    """The pool to use; what a task asks for besides is the pool's own business."""
 
     pool: Any = option(None, help="A concurrent.futures.Executor; it is used as it is, and stays open.", parse=lambda v: v)
 
@@ -36,7 +37,8 @@ class ExecutorBackend:
             msg = "the backend 'executor' is for run_graph(executor=...); its option pool must be an Executor"
             raise OptionError(msg)
         size = getattr(pool, "_max_workers", None) or context.max_workers
-        self.capabilities = Capabilities(window=2 * size)
+        # No job waits in the pool: one that is running may run a graph of its own, and wait for that very job.
+        self.capabilities = Capabilities(window=size)
         self._pool = pool
         self._capture: Literal["fd", "thread"] = "fd" if isinstance(pool, ProcessPoolExecutor) else "thread"
         self._report = context.report

@@ -220,6 +220,7 @@ class ProcessBackend:
     def _answered(self, worker: _Worker, nonce: str, answer: Any) -> None:
         if answer == "nested":
             worker.nested = True
+            self._give_back(worker)  # it waits for others now
         elif answer == "returned":
             job = next(job for job in worker.jobs if job.nonce == nonce)
             worker.jobs.remove(job)
@@ -238,8 +239,7 @@ class ProcessBackend:
         """Fail the job that a dead worker had begun, and queue those behind it again."""
         self._forget(worker)
         code = worker.process.wait()
-        if worker.share is not None:
-            self._slots.give_back(worker.share)
+        self._give_back(worker)
         if not worker.jobs:
             return
         culprit = worker.jobs.popleft()
@@ -254,6 +254,9 @@ class ProcessBackend:
 
     def _rest(self, worker: _Worker) -> None:
         worker.deadline = None
+        self._give_back(worker)
+
+    def _give_back(self, worker: _Worker) -> None:
         if worker.share is not None:
             self._slots.give_back(worker.share)
             worker.share = None

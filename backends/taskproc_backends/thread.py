@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from taskproc.plugin import (
@@ -27,20 +27,21 @@ class ThreadBackend:
         self._report = context.report
         self._most = context.max_workers
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._threads = 0
         self._cancelled: set[str] = set()
+        self._lock = threading.Lock()
         self._unfinished = 0
         self._host = socket.gethostname()
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        self._unfinished += len(jobs)
+        with self._lock:
+            self._unfinished += len(jobs)
         for job in jobs:
             self._report.accepted(job, job.nonce)
             self._queue.put(job)
-        while len(self._threads) < min(self._most, self._unfinished):
-            thread = threading.Thread(target=self._work, name="taskproc-worker", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        while self._threads < min(self._most, self._unfinished):
+            self._threads += 1
+            self._start_thread()
 
     def cancel(self, jobs: Sequence[Job]) -> None:
         """Drop what has not started, and end what runs in a process of its own; a thread cannot be ended."""
@@ -49,20 +50,32 @@ class ThreadBackend:
             cancel_execution(job.nonce)
 
     def close(self, detach: bool) -> None:
-        for _ in self._threads:
+        for _ in range(self._threads):
             self._queue.put(None)
 
-    def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            self._report.finished(job, self._outcome(job))
-            self._unfinished -= 1
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._work, name="taskproc-worker", daemon=True).start()
 
-    def _outcome(self, job: Job) -> Outcome:
+    def _work(self) -> None:
+        substitutes: list[bool] = []
+
+        def substitute() -> None:
+            """Leave this thread's place to another, since its task may wait for what comes next in the queue."""
+            if not substitutes:
+                substitutes.append(True)
+                self._start_thread()
+
+        while not substitutes and (job := self._queue.get()) is not None:
+            self._report.finished(job, self._outcome(job, substitute))
+            with self._lock:
+                self._unfinished -= 1
+
+    def _outcome(self, job: Job, on_nested: Callable[[], None]) -> Outcome:
         if job.nonce in self._cancelled:
             return Outcome("cancelled")
         self._report.started(job, self._host)
         try:
-            return execute(job.payload(), "thread")
+            return execute(job.payload(), "thread", on_nested)
         except Exception as error:
             return Outcome("rejected", f"{type(error).__name__}: {error}")
 

@@ -1,0 +1,50 @@
+"""What all tests share: a cache of one's own, and scripts in processes of their own."""
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taskproc import construction, store
+from taskproc.settings import Context
+from tests.support import ScriptRunner
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the test a cache directory of its own, and forget the tasks of the tests before."""
+    directory = tmp_path / "cache"
+    for name in ("TP_BACKEND", "TP_EXECUTOR", "TP_MAX_WORKERS", "TP_DETECT_SOURCE_CHANGE", "TP_STORE", "TP_FSYNC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TP_CACHE_DIR", str(directory))
+    before = Context.cache_dir
+    Context.cache_dir = directory
+    construction._memos.clear()
+    yield directory
+    Context.cache_dir = before
+    _close_stores(directory)
+
+
+@pytest.fixture(params=["tree", "packed"])
+def either_store(request: pytest.FixtureRequest, cache: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Keep results in either of the stores."""
+    kind: str = request.param
+    monkeypatch.setenv("TP_STORE", kind)
+    return kind
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> ScriptRunner:
+    """Run Python texts as scripts, in a directory and with a cache of their own."""
+    home = tmp_path / "scripts"
+    home.mkdir()
+    return ScriptRunner(home, tmp_path / "cache")
+
+
+def _close_stores(directory: Path) -> None:
+    """Close the files of a cache that nobody will use again."""
+    for path in [path for path in store._class_stores if path.startswith(f"{directory}/")]:
+        store._class_stores.pop(path).close()
+    gc.collect()
