@@ -43,7 +43,7 @@ class Claims:
         with self._transaction() as connection:
             self.number: int = connection.execute("INSERT INTO runs (run) VALUES (?)", (run,)).lastrowid or 0
             others = connection.execute("SELECT count(*) FROM runs WHERE run != ?", (run,)).fetchone()[0]
-        self._others = others > 0
+        self._others: bool = others > 0
 
     def met_others(self, last_number: int) -> bool:
         """Whether another driver may have computed something since this run looked at the results.
@@ -52,7 +52,7 @@ class Claims:
             last_number: What `last_number()` gave before it looked.
         """
         if not self._others:
-            newest: int = self._connection.execute("SELECT max(number) FROM runs").fetchone()[0]
+            newest = self._connection.execute("SELECT max(number) FROM runs").fetchone()[0]
             self._others = (self.number, newest) != (last_number + 1, self.number)
         return self._others
 
