@@ -198,6 +198,13 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+class _AsItIs(str):
+    """A path in which diskcache finds no variable to expand: a `$` in a directory's name is a `$`."""
+
+    def __contains__(self, part: object) -> bool:
+        return part != "$" and isinstance(part, str) and super().__contains__(part)
+
+
 def _diskcache(directory: str) -> Any:
     from diskcache import Cache, Disk
 
@@ -219,7 +226,7 @@ def _diskcache(directory: str) -> Any:
             return value
 
     return Cache(
-        directory,
+        _AsItIs(directory),
         disk=NumberDisk,
         eviction_policy="none",
         cull_limit=0,
