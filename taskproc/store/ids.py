@@ -204,6 +204,9 @@ class _AsItIs(str):
     def __contains__(self, part: object) -> bool:
         return part != "$" and isinstance(part, str) and super().__contains__(part)
 
+    def __str__(self) -> str:
+        return self
+
 
 def _diskcache(directory: str) -> Any:
     from diskcache import Cache, Disk
