@@ -8,6 +8,7 @@ import json
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zoneinfo
@@ -129,6 +130,7 @@ def shown_id(value: Any) -> str:
         text = repr(value)
     except ValueError:  # an integer too long for base 10
         text = type(value).__name__
+    text = re.sub(r" at 0x\w+", "", text)  # an address differs from process to process, which pytest-xdist refuses
     return text[:40].encode("ascii", "replace").decode()
 
 
