@@ -117,13 +117,15 @@ class Shelf:
 class Bench:
     """One driver's backend with its shelf and its recorder."""
 
-    def __init__(self, directory: Path, scheduler: Scheduler, options: BatchOptions, timeout: float = 60) -> None:
+    def __init__(
+        self, directory: Path, scheduler: Scheduler, options: BatchOptions, timeout: float = 60, **more: Any
+    ) -> None:
         self.report = Recorder()
         self.shelf = Shelf(directory)
         context = BackendContext(options, 1, directory, self.report, self.shelf, [])
         self.options = options
         self.directory = directory
-        self.backend = BatchBackend(scheduler, context, timeout=timeout)
+        self.backend = BatchBackend(scheduler, context, timeout=timeout, **more)
 
     def job(self, snippet: str = "true", **fields: Any) -> Job:
         """Make a job that runs a shell snippet."""
