@@ -6,7 +6,7 @@ _package = os.path.dirname(os.path.abspath(__file__))
 if sys.path and os.path.abspath(sys.path[0] or ".") == _package:
     del sys.path[0]
 try:
-    import taskproc
+    import taskproc  # noqa: F401 (only to see whether it can be found)
 except ImportError:
     sys.path.append(os.path.dirname(_package))
 

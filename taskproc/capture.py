@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from .store.files import STDERR, STDOUT
 
@@ -135,10 +135,12 @@ class ThreadCapture:
         if file is None or file.closed:
             mode = "w" if file is None else "a"
             path = f"{self._target()}/{_NAMES[fd]}"
-            file = open(path, mode, buffering=1, encoding="utf-8", errors="surrogateescape")  # type: ignore[assignment]  # text mode
-            assert file is not None
-            self._files[fd] = file
+            file = self._files[fd] = _open_log(path, mode)
         return file
+
+
+def _open_log(path: str, mode: str) -> TextIO:
+    return cast("TextIO", open(path, mode, buffering=1, encoding="utf-8", errors="surrogateescape"))
 
 
 class _Stream(io.TextIOBase):
@@ -235,4 +237,4 @@ def _mend_streams() -> None:
     for fd, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if stream is None or stream.closed:
-            setattr(sys, name, open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
+            setattr(sys, name, open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115 (it stays open)

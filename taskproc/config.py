@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import TaskDefinitionError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .arguments import Binder
     from .task import TaskBase
 
-OptionSource = Union[Mapping[str, Any], Callable[[Any, int], Mapping[str, Any]], None]
+OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
 StoreKind = Literal["tree", "packed"]
 
 

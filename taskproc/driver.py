@@ -10,19 +10,20 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from .adoption import Orphan, Orphans, withdraw
+from .adoption import Orphan, withdraw
+from .chronicle import Chronicle
 from .claims import Claims
+from .elsewhere import Elsewhere
 from .errors import FailedTaskError, SettingsError, TaskprocError
 from .failures import cause_of, failed_task
 from .graph import Plan
 from .jobs import JobMaker, Place
-from .ledger import Ledger
 from .limits import Limits
 from .outcome import Outcome
-from .plugin import Event, Job
+from .plugin import Job, JobRef
 from .runner import Inbox, Message, Runner
 from .store.files import META_SIZE, DamagedResultError, Meta
 from .store.packed import Row
@@ -36,7 +37,7 @@ MOST_LOSSES = 3
 _TIDY = 0.1  # seconds between releases of claims, flushes of the ledger and calls to listeners
 _GROUP = 0.05  # seconds for which packed results are collected, unless tasks are waiting for them
 _FEW_ATTEMPTS = 16
-_ELSEWHERE_FIRST, _ELSEWHERE_LONGEST = 0.05, 2.0
+_ABSENT = 1.0  # seconds between looks for results that may still appear
 _UNTIL_CLOSED = 5.0  # seconds for backends to let go after an interrupt
 
 
@@ -47,13 +48,11 @@ class Attempt:
     node: int
     job: Job
     runner: Runner | None
-    submitted: float
     started: float | None = None
-    where: dict[str, Any] = field(default_factory=dict)
     absent_since: float | None = None
 
     @property
-    def job_backend(self) -> str:
+    def backend(self) -> str:
         """The backend's name."""
         return self.runner.name if self.runner else "interactive"
 
@@ -65,14 +64,13 @@ class Driver:
         plan: What must run.
         jobs: Makes jobs.
         claims: Says which tasks are ours.
-        ledger: The run's account.
+        chronicle: Learns what happens.
         limits: Rate limits.
         runner_of: Gives the running backend for a place; called again and again.
         inbox: Where backends report.
         on_error: Whether to go on with what does not depend on a failure.
         all_interactive: Whether to run every task in this thread.
-        orphans: Finds what dead drivers left.
-        watchers: Called with the events since the last call.
+        elsewhere: Watches what other drivers run.
         last_number: The number of the newest run when the plan was made (see `Claims.met_others`).
 
     Attributes:
@@ -85,15 +83,14 @@ class Driver:
         plan: Plan,
         jobs: JobMaker,
         claims: Claims,
-        ledger: Ledger,
+        chronicle: Chronicle,
         limits: Limits,
         runner_of: Callable[[Place], Runner],
         inbox: Inbox,
         *,
         on_error: OnError,
         all_interactive: bool,
-        orphans: Orphans,
-        watchers: Sequence[Callable[[Sequence[Event]], None]],
+        elsewhere: Elsewhere,
         last_number: int,
     ) -> None:
         self.ran: dict[str, int] = {}
@@ -104,14 +101,13 @@ class Driver:
         self._graph = plan.graph
         self._jobs = jobs
         self._claims = claims
-        self._ledger = ledger
+        self._chronicle = chronicle
         self._limits = limits
         self._runner_of = runner_of
         self._inbox = inbox
         self._on_error = on_error
         self._all_interactive = all_interactive
-        self._orphans = orphans
-        self._watchers = watchers
+        self._elsewhere = elsewhere
         self._last_number = last_number
         self._runners: dict[str, Runner] = {}
         self._attempts: dict[str, Attempt] = {}
@@ -121,15 +117,12 @@ class Driver:
         self._ready: deque[int] = deque(node for node in plan.stale if not self._waiting[node])
         self._admitted: deque[int] = deque()
         self._interactive: deque[int] = deque()
-        self._elsewhere: dict[int, float] = {}
-        self._elsewhere_pause = _ELSEWHERE_FIRST
         self._absent: dict[str, Outcome] = {}
-        self._unlogged: dict[str, Attempt] = {}
+        self._absent_due = 0.0
         self._unfinished = len(plan.stale)
         self._stopping = False
         self._releasing: list[bytes] = []
         self._rows: dict[type, list[tuple[int, Row, Meta]]] = {}
-        self._events: list[Event] = []
         self._tidied = 0.0
         self._committed = 0.0
 
@@ -221,12 +214,10 @@ class Driver:
         nodes = [runner.backlog.popleft() for _ in range(count)]
         jobs = {node: self._jobs.make(node, self._jobs.place(node, self._tries.get(node, 0))) for node in nodes}
         ours = self._claim(nodes, jobs)
-        now = time.time()
         for node in ours:
             job = jobs[node]
-            self._attempts[job.nonce] = Attempt(node, job, runner, now)
-            if self._watchers:
-                self._event("submitted", node, job.nonce, runner.name)
+            self._attempts[job.nonce] = Attempt(node, job, runner)
+            self._chronicle.tell("submitted", node, job.nonce, runner.name)
         runner.load += len(ours)
         runner.submit([jobs[node] for node in ours])
 
@@ -240,8 +231,7 @@ class Driver:
         for node in nodes:
             if digest(node) in held:
                 self._limit_left(node)
-                self._elsewhere[node] = time.monotonic()
-                self._elsewhere_pause = _ELSEWHERE_FIRST
+                self._elsewhere.add(digest(node), node)
         if not self._claims.met_others(self._last_number):
             return ours
         done = {node for node in ours if self._done_elsewhere(node)}
@@ -269,12 +259,10 @@ class Driver:
             if runner.backlog and runner.room
         ]
         if self._elsewhere:
-            due.append(now + self._elsewhere_pause)
+            due.append(self._elsewhere.due)
         if self._absent:
-            due.append(now + 1.0)
-        if self._releasing or self._events:
-            due.append(self._tidied + _TIDY)
-        if self._unlogged:
+            due.append(self._absent_due)
+        if self._releasing or self._chronicle.pending:
             due.append(self._tidied + _TIDY)
         if self._rows:
             due.append(self._committed + _GROUP)
@@ -289,9 +277,10 @@ class Driver:
                 message = self._inbox.get_nowait()
         except queue.Empty:
             pass
-        if self._elsewhere:
+        now = time.monotonic()
+        if self._elsewhere and now >= self._elsewhere.due:
             self._look_elsewhere()
-        if self._absent:
+        if self._absent and now >= self._absent_due:
             self._look_for_absent()
 
     def _take_in(self, message: Message) -> None:
@@ -303,66 +292,56 @@ class Driver:
         elif message.kind == "started":
             host, pid = message.content
             attempt.started = time.time()
-            attempt.where = {"host": host, "pid": pid}
-            self._unlogged[message.nonce] = attempt
-            if self._watchers:
-                self._event("started", attempt.node, message.nonce, attempt.job_backend, attempt.where)
+            where = {"host": host, "pid": pid}
+            self._chronicle.started(attempt.node, message.nonce, attempt.backend, where)
         elif message.kind == "never taken":
             self._never_taken(attempt)
         elif message.kind == "waiting":
-            self._event("waiting", attempt.node, message.nonce, attempt.job_backend, {"reason": message.content})
+            self._chronicle.tell("waiting", attempt.node, message.nonce, attempt.backend, {"reason": message.content})
 
     def _look_elsewhere(self) -> None:
-        """See what became of tasks that other drivers had claimed."""
-        nodes = {self._graph.digest(node): node for node in self._elsewhere}
-        held = self._claims.held(nodes)
-        for digest, node in nodes.items():
-            claim = held.get(digest)
-            if claim is None:
-                del self._elsewhere[node]
-                self._ready.append(node)
-            elif self._claims.is_dead(claim.run):
-                del self._elsewhere[node]
-                self._claims.take_over([digest], claim.run)
-                self._inherit(node, self._orphans.find(claim))
-        self._elsewhere_pause = min(_ELSEWHERE_LONGEST, self._elsewhere_pause * 1.5)
-
-    def _inherit(self, node: int, orphan: Orphan | None) -> None:
-        """Go on with what a dead driver left of a task: follow its job, or withdraw it and start anew."""
-        if self._done_elsewhere(node):
-            return
-        if orphan is not None:
-            if not self._wanted(node, orphan):
+        """Go on with what other drivers had claimed: done by them, free again, or left by a dead one."""
+        adopted: dict[Runner, list[tuple[Job, JobRef]]] = {}
+        for node, orphan in self._elsewhere.look():
+            if self._done_elsewhere(node):
+                continue
+            if orphan is not None and self._wanted(node, orphan):
+                runner = self._runner_for(node, orphan)
+                if runner is not None:
+                    adopted.setdefault(runner, []).extend(self._adopt(node, orphan, runner))
+                    continue
+            if orphan is not None:
                 withdraw(orphan.directory, orphan.nonce)
-            elif self._adopt(node, orphan):
-                return
-        self._ready.append(node)
+            self._ready.append(node)
+        for runner, jobs in adopted.items():
+            runner.adopt(jobs)
 
     def _wanted(self, node: int, orphan: Orphan) -> bool:
-        return self._graph.class_of(node).accepts(orphan.source) and orphan.upstreams == self._plan.upstreams_digest(node)
+        known = self._graph.class_of(node)
+        return known.accepts(orphan.source) and orphan.upstreams == self._plan.upstreams_digest(node)
 
-    def _adopt(self, node: int, orphan: Orphan) -> bool:
-        """Follow a job of a dead driver, if its backend can be had and its jobs outlive their driver."""
+    def _runner_for(self, node: int, orphan: Orphan) -> Runner | None:
+        """Give the backend that can follow a dead driver's job, if it can be had and its jobs outlive their driver."""
         try:
             place = self._jobs.place(node, 0)
             if place.plugin.name != orphan.backend:
                 place = self._jobs.default_place(orphan.backend)
             runner = self._runner_of(place)
         except TaskprocError as error:
-            _LOGGER.warning("the job of %r on %s cannot be followed: %s", self._graph.tasks[node], orphan.backend, error)
-            withdraw(orphan.directory, orphan.nonce)
-            return False
-        if not runner.capabilities.durable:
-            withdraw(orphan.directory, orphan.nonce)
-            return False
-        job = self._jobs.make(node, place, orphan.nonce)
-        if not self._claim([node], {node: job}):
-            return True
+            task = self._graph.tasks[node]
+            _LOGGER.warning("the job of %r on %s cannot be followed: %s", task, orphan.backend, error)
+            return None
         self._runners[runner.name] = runner
-        self._attempts[job.nonce] = Attempt(node, job, runner, time.time())
+        return runner if runner.capabilities.durable else None
+
+    def _adopt(self, node: int, orphan: Orphan, runner: Runner) -> list[tuple[Job, JobRef]]:
+        """Take a dead driver's job for ours, under its own nonce; nothing if yet another driver was faster."""
+        job = self._jobs.make(node, self._jobs.place(node, 0), orphan.nonce)
+        if not self._claim([node], {node: job}):
+            return []
+        self._attempts[job.nonce] = Attempt(node, job, runner)
         runner.load += 1
-        runner.adopt([(job, orphan.ref)])
-        return True
+        return [(job, orphan.ref)]
 
     def _never_taken(self, attempt: Attempt) -> None:
         """Submit anew what the scheduler never had; one that started all the same is looked for again."""
@@ -377,6 +356,7 @@ class Driver:
 
     def _look_for_absent(self) -> None:
         """Look again for results that another machine may have written a moment ago."""
+        self._absent_due = time.monotonic() + _ABSENT
         for nonce, outcome in list(self._absent.items()):
             self._settle(self._attempts[nonce], outcome)
 
@@ -391,7 +371,7 @@ class Driver:
         if meta is None and self._may_still_appear(attempt, outcome):
             return
         self._absent.pop(attempt.job.nonce, None)
-        self._unlogged.pop(attempt.job.nonce, None)
+        self._chronicle.ended(attempt.job.nonce)
         del self._attempts[attempt.job.nonce]
         if attempt.runner is not None:
             attempt.runner.load -= 1
@@ -407,7 +387,7 @@ class Driver:
             self._drop(attempt)
         elif outcome.kind == "lost" and self._losses.get(attempt.node, 0) < MOST_LOSSES:
             self._losses[attempt.node] = self._losses.get(attempt.node, 0) + 1
-            self._event("lost", attempt.node, attempt.job.nonce, attempt.job_backend, {"reason": outcome.reason})
+            self._chronicle.tell("lost", attempt.node, attempt.job.nonce, attempt.backend, {"reason": outcome.reason})
             self._again(attempt)
         else:
             self._judge(attempt, outcome)
@@ -433,6 +413,7 @@ class Driver:
         now = time.monotonic()
         if attempt.absent_since is None:
             attempt.absent_since = now
+            self._absent_due = now + _ABSENT
         self._absent[attempt.job.nonce] = outcome
         return now < attempt.absent_since + latency
 
@@ -464,13 +445,13 @@ class Driver:
         """Let go of an attempt that was ended on our own request."""
         self._limit_left(attempt.node)
         self._releasing.append(self._graph.digest(attempt.node))
-        self._event("cancelled", attempt.node, attempt.job.nonce, attempt.job_backend)
+        self._chronicle.tell("cancelled", attempt.node, attempt.job.nonce, attempt.backend)
         if not self._stopping:
             self._fail(attempt.node, TaskprocError("it was cancelled"), attempt.job.nonce)
 
     def _kept(self, node: int, nonce: str, meta: Meta) -> None:
         """Go on from a result that is in the cache."""
-        if self._jobs.unplaced(node) and not meta.size == 0:
+        if self._jobs.unplaced(node) and meta.size != 0:
             self._note_directory(node)
         name = self._graph.tasks[node]._task_config.name
         self.ran[name] = self.ran.get(name, 0) + 1
@@ -486,14 +467,14 @@ class Driver:
             self._waiting[down] -= 1
             if not self._waiting[down]:
                 self._ready.append(down)
-        self._event(kind, node, nonce, "", {"seconds": round(meta.seconds, 6), "memory": meta.memory})
+        self._chronicle.tell(kind, node, nonce, "", {"seconds": round(meta.seconds, 6), "memory": meta.memory})
 
     def _fail(self, node: int, cause: BaseException, nonce: str = "") -> None:
         self._unfinished -= 1
         self._releasing.append(self._graph.digest(node))
         error = failed_task(self._graph.tasks[node], cause, self._jobs.directory(node))
         self.failures.append(error)
-        self._event("failed", node, nonce, "", {"reason": str(error).partition("\n")[0]})
+        self._chronicle.tell("failed", node, nonce, "", {"reason": str(error).partition("\n")[0]})
         if self._on_error == "stop":
             self._stop()
 
@@ -532,45 +513,12 @@ class Driver:
             return
         self._tidied = min(now, time.monotonic())
         self._release_claims()
-        self._log_running()
-        self._ledger.flush()
-        if self._events:
-            events, self._events = self._events, []
-            for watcher in self._watchers:
-                watcher(events)
+        self._chronicle.flush()
 
     def _release_claims(self) -> None:
         if self._releasing:
             releasing, self._releasing = self._releasing, []
             self._claims.release(releasing)
-
-    def _log_running(self) -> None:
-        """Put into the ledger what has been running for a moment; most tasks end before."""
-        unlogged, self._unlogged = self._unlogged, {}
-        for nonce, attempt in unlogged.items():
-            self._note("started", attempt.node, nonce, attempt.job_backend, attempt.where)
-
-    def _event(
-        self, kind: Any, node: int, nonce: str = "", backend: str = "", detail: Mapping[str, Any] | None = None
-    ) -> None:
-        if kind not in ("submitted", "started"):
-            self._note(kind, node, nonce, backend, detail)
-        if self._watchers:
-            config = self._graph.tasks[node]._task_config
-            event = Event(time.time(), kind, config.name, self._jobs.ids[node], nonce, backend, detail or {})
-            self._events.append(event)
-
-    def _note(
-        self, kind: str, node: int, nonce: str, backend: str, detail: Mapping[str, Any] | None
-    ) -> None:
-        import json
-
-        name = self._graph.tasks[node]._task_config.name
-        extra = f",{json.dumps(detail)[1:-1]}" if detail else ""
-        self._ledger.note(
-            f'{{"kind":"{kind}","time":{time.time():.3f},"task":{json.dumps(name)},"id":{self._jobs.ids[node]},'
-            f'"nonce":"{nonce}","backend":"{backend}"{extra}}}'
-        )
 
     def _remaining(self) -> dict[str, list[Any]]:
         left: dict[str, list[Any]] = {}
@@ -587,9 +535,9 @@ class Driver:
         job = self._jobs.make(node, Place(plugin=None, options=None))  # type: ignore[arg-type]  # runs on no backend
         if not self._claim([node], {node: job}):
             return
-        attempt = Attempt(node, job, None, time.time(), started=time.time())
+        attempt = Attempt(node, job, None, started=time.time())
         self._attempts[job.nonce] = attempt
-        self._event("started", node, job.nonce, attempt.job_backend)
+        self._chronicle.tell("started", node, job.nonce, attempt.backend)
         self._tidy(float("inf"))  # who draws on the terminal must leave it to the task
         try:
             outcome = execute(job.payload(), "none", self._await_others)

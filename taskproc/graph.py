@@ -106,7 +106,7 @@ class TaskGraph:
             nodes_of.setdefault(type(task), []).append(node)
         for cls, nodes in nodes_of.items():
             found = self.classes[cls].store.peek([self.digest(node) for node in nodes])
-            for node, meta in zip(nodes, found):
+            for node, meta in zip(nodes, found, strict=True):
                 metas[node] = meta
         return metas
 

@@ -20,8 +20,8 @@ from .plugin import BackendPlugin, Job
 from .requires import PRIVATE, Const, MappedTask, parts
 
 if TYPE_CHECKING:
-    from .plugins import Plugins
     from .choice import BackendChoice
+    from .plugins import Plugins
     from .task import TaskBase
 
 _LONGEST_LINK = 150

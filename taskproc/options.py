@@ -206,7 +206,8 @@ def _unknown(name: str, known: list[str], where: str) -> str:
 def _checked(declared: Field[Any], hint: Any, value: Any) -> Any:
     if value is None:
         return None
-    if isinstance(value, str) and ("\n" in value or "\r" in value or "\0" in value) and not declared.metadata.get("multiline"):
+    multiline = declared.metadata.get("multiline", False)
+    if isinstance(value, str) and not multiline and not {"\n", "\r", "\0"}.isdisjoint(value):
         msg = f"{value!r} holds a newline, which is refused"
         raise ValueError(msg)
     parse = declared.metadata.get("parse")

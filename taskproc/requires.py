@@ -4,7 +4,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Union, get_origin, overload
+from typing import Any, Generic, Protocol, TypeVar, Union, get_origin, overload
 
 from .errors import TaskDefinitionError
 
@@ -116,10 +116,7 @@ class MappedTask(Generic[R]):
         return MappedTask(self, key)
 
 
-if TYPE_CHECKING:
-    Task = Union[TaskLike[R], MappedTask[R], Const[R]]
-else:
-    Task = Union[TaskLike[R], MappedTask[R], Const[R]]
+Task = Union[TaskLike[R], MappedTask[R], Const[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
 
 
 class Req(Generic[T, R]):
@@ -211,7 +208,7 @@ def _own_annotations(cls: type) -> dict[str, Any]:
         import annotationlib
 
         return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
-    own: dict[str, Any] = cls.__dict__.get("__annotations__", {})
+    own: dict[str, Any] = cls.__dict__.get("__annotations__", {})  # noqa: RUF063 (there is no better one before 3.14)
     return own
 
 

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import claims, worker
+from .chronicle import Watcher
 from .driver import OnError, check_on_error
 from .errors import CacheError, FailedTasksError, TaskprocError
 from .graph import Plan, TaskGraph
-from .plugin import Event
 from .store import Cache, current_cache
 from .store.files import DamagedResultError
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_REPAIRS = 3
-
-Watcher = Callable[[Sequence[Event]], None]
-
 
 @dataclass(frozen=True)
 class RunRequest:

@@ -146,8 +146,8 @@ def run_staged(*arguments: str) -> None:
 def _time_out(assignment: Assignment) -> None:
     from .errors import TaskTimeoutError
 
-    limit = f"{assignment.timeout:g} seconds"
-    Attempt(assignment, b"").fail_beside(TaskTimeoutError(f"the task ran longer than its timeout of {limit} and was ended"))
+    error = TaskTimeoutError(f"the task ran longer than its timeout of {assignment.timeout:g} seconds and was ended")
+    Attempt(assignment, b"").fail_beside(error)
 
 
 def _show_output() -> None:

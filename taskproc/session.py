@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 from .adoption import Orphans
 from .choice import BackendChoice
+from .chronicle import Chronicle, Watcher
 from .claims import Claims
 from .driver import Driver
+from .elsewhere import Elsewhere
 from .errors import CacheError, SettingsError
 from .graph import Plan
 from .handover import Packer, forget_context, note_own_context, write_context
@@ -32,7 +34,7 @@ from .staging import StagedSets
 from .store import Cache
 
 if TYPE_CHECKING:
-    from .run import RunRequest, Watcher
+    from .run import RunRequest
 
 
 class Session:
@@ -91,14 +93,13 @@ class Session:
                 self._plan,
                 jobs,
                 self._claims,
-                self._ledger,
+                Chronicle(self._ledger, self._plan.graph, jobs.ids, watchers),
                 self._limits,
                 self._runner_of,
                 self._inbox,
                 on_error=self._request.on_error,
                 all_interactive=self._request.force_interactive,
-                orphans=Orphans(self._cache.runs),
-                watchers=watchers,
+                elsewhere=Elsewhere(self._claims, Orphans(self._cache.runs)),
                 last_number=last_number,
             )
             if self._request.dump_generations:

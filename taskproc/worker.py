@@ -89,7 +89,7 @@ def captured_descriptors(run_directory: str) -> Iterator[None]:
     finally:
         descriptors.close()
         descriptors = None
-        for fd, copy in zip((1, 2), kept):
+        for fd, copy in zip((1, 2), kept, strict=True):
             os.dup2(copy, fd)
             os.close(copy)
 

@@ -25,7 +25,9 @@ from taskproc.plugin import (
 class ExecutorOptions(Portable):
     """The pool to use; what a task asks for besides is the pool's own business."""
 
-    pool: Any = option(None, help="A concurrent.futures.Executor; it is used as it is, and stays open.", parse=lambda v: v)
+    pool: Any = option(  # noqa: RUF009 (that is how options are declared)
+        None, help="A concurrent.futures.Executor; it is used as it is, and stays open.", parse=lambda value: value
+    )
 
 
 class ExecutorBackend:

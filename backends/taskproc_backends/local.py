@@ -9,4 +9,4 @@ def route(job: Job) -> str:
     return "prefix" if job.prefix else "process"
 
 
-plugin = BackendPlugin("local", "This machine: processes, and prefix commands where tasks have one.", Portable, route=route)
+plugin = BackendPlugin("local", "Processes of this machine, behind prefix commands if any.", Portable, route=route)

@@ -148,8 +148,10 @@ class ProcessBackend:
     def _nearly_done(self, job: Job) -> _Worker | None:
         if not _short(job) or job.options != Portable():
             return None
+        few = _group_size(job)
         for worker in self._workers:
-            if not worker.nested and 0 < len(worker.jobs) <= _group_size(job) and _short(worker.jobs[0]) and not worker.gpus:
+            plain = not worker.nested and not worker.gpus
+            if plain and 0 < len(worker.jobs) <= few and _short(worker.jobs[0]):
                 return worker
         return None
 
@@ -159,7 +161,7 @@ class ProcessBackend:
             fair = -(-len(self._queue) // self._most)
             size = min(_group_size(first), fair) if first.options == Portable() else 1
             group = [self._queue.popleft()]
-            while len(group) < size and self._queue and _short(self._queue[0]) and self._queue[0].options == first.options:
+            while len(group) < size and self._queue and _goes_with(first, self._queue[0]):
                 group.append(self._queue.popleft())
         return group
 
@@ -312,6 +314,10 @@ class ProcessBackend:
 
 def _short(job: Job) -> bool:
     return job.expected is not None and job.expected < _GROUP_SECONDS
+
+
+def _goes_with(first: Job, job: Job) -> bool:
+    return _short(job) and job.options == first.options
 
 
 def _group_size(job: Job) -> int:

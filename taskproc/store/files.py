@@ -157,7 +157,7 @@ class ResultWriter(io.RawIOBase):
 
     def _spill(self) -> None:
         self._before_open()
-        file: BinaryIO = open(self._path, "wb", buffering=_CHUNK)
+        file: BinaryIO = open(self._path, "wb", buffering=_CHUNK)  # noqa: SIM115 (finish or discard closes it)
         file.write(b"\0" * _BODY_AT)
         self._file = file
         self._compress = zlib.compressobj(self._level, zlib.DEFLATED, -15)

@@ -139,6 +139,6 @@ class PackedRows:
         try:
             files.remove(aside)
             os.rename(self.path, aside)
-            _LOGGER.warning("%s was damaged (%s); its results are computed again. It lies at %s", self.path, error, aside)
+            _LOGGER.warning("%s was damaged (%s): its results are computed again; see %s", self.path, error, aside)
         except OSError:
             _LOGGER.warning("%s is damaged (%s) and cannot be put aside; it is not used", self.path, error)
