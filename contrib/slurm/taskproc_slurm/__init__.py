@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskproc_backends.batch import BatchBackend
 
-from taskproc.plugin import BackendContext, BackendPlugin, hookimpl
+from taskproc.plugin import BackendContext, BackendPlugin
 
 from .options import SlurmOptions
 from .slurm import Slurm
@@ -19,9 +19,3 @@ def _make(context: BackendContext) -> BatchBackend:
 plugin = BackendPlugin(
     name="slurm", summary="Slurm job arrays, from a login node.", options=SlurmOptions, factory=_make
 )
-
-
-@hookimpl
-def taskproc_backends() -> list[BackendPlugin]:
-    """Give this package's backend."""
-    return [plugin]
