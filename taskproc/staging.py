@@ -1,8 +1,8 @@
 """Sets of jobs on disk, for workers that are started by somebody else: filed here, run at the far end, marked there.
 
 A set is a directory: `jobs.json` (who is in it, for the next driver), `payloads/<element>` (what a worker runs), and
-`ended/`, where each job's worker leaves an empty file `<nonce>-<exit status>`, so that one listing tells it all. A job
-script may add `element-<index>-<exit status>` for a worker that could not leave its marks.
+`ended/`, where each job's worker leaves a file `<nonce>-<exit status>` with the reason, if there is one, so that one
+listing tells it all. A job script may add `element-<index>-<exit status>` for a worker that could not leave its marks.
 """
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ class StagedSets:
             seen.add(name)
             if match := _MARK.fullmatch(name):
                 seen.add(match["nonce"])
-                yield match["nonce"], Outcome("ended", exit_code=int(match["code"]))
+                reason = (staged / "ended" / name).read_text(encoding="utf-8", errors="replace")
+                yield match["nonce"], Outcome("ended", reason, exit_code=int(match["code"]))
             elif match := _ELEMENT_MARK.fullmatch(name):
                 yield from self._element_ended(staged, int(match["index"]), int(match["code"]), seen)
 
@@ -127,12 +128,19 @@ def run_element(directory: str, index: str, variable: str = "", first: str = "0"
     failed = False
     for payload in unpack_group(content):
         assignment, body = read_payload(payload)
-        code = run_alone(assignment, body).exit_code
-        if code is None:
+        outcome = run_alone(assignment, body)
+        if outcome.exit_code is None:
             continue  # another copy of this worker has it, and will say how it ended
-        failed = failed or code != 0
-        (staged / "ended" / f"{assignment.nonce}-{code}").touch()
+        failed = failed or outcome.exit_code != 0
+        _mark(staged, assignment.nonce, outcome)
     sys.exit(int(failed))
+
+
+def _mark(staged: Path, nonce: str, outcome: Outcome) -> None:
+    """Leave a job's end mark, with the reason for its end as content."""
+    path = f"{staged}/ended/{nonce}-{outcome.exit_code}"
+    files.write_text(f"{path}.tmp", outcome.reason)
+    os.replace(f"{path}.tmp", path)
 
 
 def _filed(job: Job) -> tuple[bytes, dict[str, Any]]:

@@ -60,7 +60,8 @@ class PrefixBackend:
             self._report.finished(job, outcome)
 
     def _run(self, job: Job) -> Outcome:
-        command = self._staging.command(self._staging.stage([[job]]))
+        staged = self._staging.stage([[job]])
+        command = self._staging.command(staged)
         with self._lock:
             if job.nonce in self._cancelled:
                 return Outcome("cancelled")
@@ -76,7 +77,7 @@ class PrefixBackend:
             del self._running[job.nonce]
             if job.nonce in self._cancelled:
                 return Outcome("cancelled")
-        return Outcome.of_process(code)
+        return dict(self._staging.ended(staged)).get(job.nonce) or Outcome.of_process(code)
 
 
 plugin = BackendPlugin("prefix", "A process for each task, behind its prefix command.", Portable, PrefixBackend)
