@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from .construction import label
 from .errors import OptionError, SettingsError
 from .graph import Plan, TaskClass
-from .handover import Assignment, PackedResult, Packer, StoredResult
+from .handover import Assignment, PackedResult, StoredResult
 from .options import build_options
+from .packing import Packer
 from .plugin import BackendPlugin, Job
 from .requires import PRIVATE, Const, MappedTask, parts
 

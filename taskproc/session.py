@@ -21,10 +21,11 @@ from .driver import Driver
 from .elsewhere import Elsewhere
 from .errors import CacheError, SettingsError
 from .graph import Plan
-from .handover import Packer, forget_context, note_own_context, write_context
+from .handover import forget_context, note_own_context, write_context
 from .jobs import JobMaker, Place
 from .ledger import Ledger, RunDirectory
 from .limits import Limits
+from .packing import Packer
 from .plugin import BackendContext, RunInfo, RunReport
 from .plugins import Listeners, Plugins
 from .runner import DriverReports, Inbox, Runner
