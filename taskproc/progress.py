@@ -200,7 +200,8 @@ class Bars:
     def show(self, changed: Sequence[ClassProgress]) -> None:
         with self._lock:
             if self._paused:
-                changed, self._paused = self._classes, False
+                changed = self._classes
+                self._resume()
             if self._folded:
                 self._reassign()
             for one in changed:
@@ -213,10 +214,13 @@ class Bars:
             self._paused = True
             for bar in reversed(self._bars):
                 bar.clear()
+            for bar in self._bars:
+                bar.disable = True  # or a line of logging would bring it back
 
     def close(self) -> None:
         self._end.set()
         with self._lock:
+            self._resume()
             for one in self._classes:
                 if one.name in self._shown:
                     self._draw(one)
@@ -229,6 +233,11 @@ class Bars:
                     bar.close()
             finally:
                 self._restore.close()
+
+    def _resume(self) -> None:
+        self._paused = False
+        for bar in self._bars:
+            bar.disable = False
 
     def _new_bar(self, tqdm: Any, stream: TextIO, position: int) -> Any:
         options = {} if _in_notebook() else {"file": stream, "dynamic_ncols": True, "bar_format": _BAR_FORMAT}

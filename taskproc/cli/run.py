@@ -195,7 +195,8 @@ def _check(task: TaskBase[Any], graph: TaskGraph, request: RunRequest, settings:
     labels = {label for known in graph.classes.values() for label in known.config.channels}
     unknown = [label for label in request.rate_limits if label not in labels] + check_backends(graph, request, settings)
     if unknown:
-        msg = f"{task!r} needs no task of a class or channel {unknown[0]!r}; {nearest(unknown[0], sorted(labels))}"
+        known_as = labels | {known.config.short_name for known in graph.classes.values()}
+        msg = f"{task!r} needs no task of a class or channel {unknown[0]!r}; {nearest(unknown[0], sorted(known_as))}"
         raise click.UsageError(msg)
 
 
