@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from . import ledger
 from .store.locks import locked
@@ -140,10 +141,12 @@ def last_number(runs: str) -> int:
     path = f"{runs}/{FILE}"
     if not os.path.exists(path):
         return 0
-    connection = _connect(path)
+    connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=120)
     try:
         row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
         return int(row[0]) if row else 0
+    except sqlite3.DatabaseError:
+        return -1  # in doubt, others have been there
     finally:
         connection.close()
 

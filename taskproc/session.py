@@ -1,8 +1,10 @@
 """One run's belongings, put together and taken apart again: its directory, its claims, its backends, its driver."""
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -37,6 +39,8 @@ from .store import Cache
 if TYPE_CHECKING:
     from .run import RunRequest
 
+_LOGGER = logging.getLogger(__name__)
+
 
 class Session:
     """One run's belongings, from its directory to its backends, for as long as it lasts."""
@@ -61,8 +65,7 @@ class Session:
         try:
             self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]))
         except OSError as error:
-            msg = f"the cache {self._cache.root} cannot be written to: {error.strerror}"
-            raise CacheError(msg) from error
+            raise self._unwritable(error) from error
         write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, self._settings.fsync)
         note_own_context(self._run.context, self._settings.fsync)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
@@ -87,8 +90,12 @@ class Session:
         packer = Packer(self._run.path)
         packed = self._packed_classes()
         jobs = JobMaker(self._plan, packer, self._plugins, self._choice, self._run.context, packed)
-        jobs.prepare()
-        self._claims.forget_dead_runs()
+        try:
+            jobs.prepare()
+            self._claims.forget_dead_runs()
+        except (OSError, sqlite3.Error) as error:
+            raise self._unwritable(error) from error
+        self._warn_of_unmatched()
         with self._watched() as watchers:
             driver = self._driver = Driver(
                 self._plan,
@@ -112,10 +119,17 @@ class Session:
         try:
             with _terminable():
                 driver.run()
+        except (OSError, sqlite3.Error) as error:
+            driver.interrupt(self._request.detach)
+            raise self._unwritable(error) from error
         except BaseException:
             driver.interrupt(self._request.detach)
             raise
         driver.close()
+
+    def _unwritable(self, error: Exception) -> CacheError:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return CacheError(f"the cache {self._cache.root} cannot be written to: {reason}")
 
     @contextmanager
     def _watched(self) -> Iterator[list[Watcher]]:
@@ -150,6 +164,14 @@ class Session:
         report = RunReport(run.run, status, time.monotonic() - self._started, done, failed)
         self._ledger.write({"kind": "end", "time": time.time(), **asdict(report)})
         listeners.run_finished(run, report)
+
+    def _warn_of_unmatched(self) -> None:
+        """Warn of a backend that was given for a task name or a channel that no task has."""
+        if self._request.specific:
+            for known in self._plan.graph.classes.values():
+                self._choice.choose(known.config.name, known.config.channels, known.config.backend, {})
+            for name in self._choice.unmatched:
+                _LOGGER.warning("a backend was given for %r, which is no task and no channel of this graph", name)
 
     def _packed_classes(self) -> set[type]:
         return {
