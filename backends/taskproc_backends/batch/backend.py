@@ -235,7 +235,6 @@ class BatchBackend:
             self._unsure.pop(job.nonce, None)
         for one in taken:
             self._follow(one)
-        self._follower.harvest(taken)
         return never
 
     def preview(self, jobs: Sequence[Job]) -> str:

@@ -15,7 +15,7 @@ from .scheduler import JobState, SetRef
 _CLOCK_SKEW = 600.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Element:
     """One array element that has unfinished jobs.
 
@@ -42,7 +42,7 @@ class Element:
         return self.state is not None and self.state.phase == "ended"
 
 
-@dataclass
+@dataclass(eq=False)
 class JobSet:
     """One array: a staged set, submitted under its name.
 
@@ -69,11 +69,13 @@ class JobSet:
 
     def is_meant(self, state: JobState) -> bool:
         """Tell whether a state is about this array: ids wrap, names may be cut or repeat in other caches."""
-        if state.name and not self.staged.name.startswith(state.name):
+        if self.id and state.id != self.id:
             return False
-        if self.id:
-            return state.id == self.id
-        return state.submitted is None or state.submitted >= self.submitted - _CLOCK_SKEW
+        recent = state.submitted is not None and state.submitted >= self.submitted - _CLOCK_SKEW
+        if not state.name or self.staged.name.startswith(state.name):
+            return bool(self.id) or recent or state.submitted is None
+        # Some sites rename jobs; then id and time must do.
+        return bool(self.id) and recent
 
 
 class Book:
@@ -109,6 +111,11 @@ class Book:
         for jobs in self.sets():
             for element in list(jobs.elements.values()):
                 yield jobs, element
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether nothing is unfinished; this needs no lock."""
+        return not self._sets
 
     def size(self) -> int:
         """Count the unfinished elements."""

@@ -91,7 +91,8 @@ class Follower:
         return lookup.read(answer)
 
     def _idle(self) -> bool:
-        return not self._book.size()
+        # Without the lock: a loop asks while others, who hold it, nudge the loop.
+        return self._book.empty
 
     # End marks.
 
