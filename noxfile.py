@@ -31,8 +31,9 @@ def style(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def types(session: nox.Session) -> None:
-    """Check the types of the packages; the suite checks what users see of them, with pyright too."""
+    """Check the types of the packages; the suite checks what users see of them."""
     session.run("python", "-m", "mypy")
+    session.run("python", "-m", "pyright", "--pythonpath", sys.executable)
 
 
 @nox.session(python=False)
@@ -90,7 +91,8 @@ def add_static_session(version: str) -> None:
     def static_only(session: nox.Session) -> None:
         session.warn(f"Python {version} was not found on this machine: the code is only checked for it, not run.")
         session.run("python", "-m", "mypy", "--python-version", version)
-        session.run("python", "-m", "ruff", "check", "--quiet", "--target-version", f"py{version.replace('.', '')}", ".")
+        target = f"py{version.replace('.', '')}"
+        session.run("python", "-m", "ruff", "check", "--quiet", "--target-version", target, ".")
 
 
 interpreters = find_interpreters()

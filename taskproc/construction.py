@@ -137,7 +137,7 @@ def _initialised(
     cls: type[TaskBase[Any]], record: TaskRecord, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> TaskBase[Any]:
     task = cls.__new__(cls)
-    task.__dict__["_task"] = record
+    vars(task)["_task"] = record
     cls.__init__(task, *args, **kwargs)
     record.upstreams = _upstreams(task, record.config)
     record.sequence = next(_sequence)

@@ -154,16 +154,16 @@ def restore_task(assignment: Assignment, body: bytes, on_touch: Callable[[], obj
     task: TaskBase[Any] = object.__new__(cls)
     set_state = getattr(task, "__setstate__", None)
     if set_state is None:
-        task.__dict__.update(attributes)
+        vars(task).update(attributes)
     else:
         set_state(attributes)
     for name, held in requirements.items():
-        task.__dict__[PRIVATE + name] = held
+        vars(task)[PRIVATE + name] = held
     location = Location(
         assignment.name, assignment.digest, assignment.class_directory, assignment.id, assignment.label, assignment.args
     )
     location.on_touch = on_touch
-    task.__dict__["_task"] = location
+    vars(task)["_task"] = location
     return task
 
 

@@ -119,5 +119,5 @@ def locate(record: TaskRecord, class_directory: str, id: int | None = None) -> L
 def restore(cls: type[TaskBase[Any]], location: Location) -> TaskBase[Any]:
     """Make the stand-in for a task in another process: without attributes, with its place and its result."""
     task: TaskBase[Any] = object.__new__(cls)
-    task.__dict__["_task"] = location
+    vars(task)["_task"] = location
     return task

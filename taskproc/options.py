@@ -217,9 +217,9 @@ def _checked(declared: Field[Any], hint: Any, value: Any) -> Any:
 def _coerced(hint: Any, value: Any) -> Any:
     choices = [arg for arg in _alternatives(hint) if arg is not type(None)]
     for choice in choices:
-        plain = get_origin(choice) or choice
+        plain: Any = get_origin(choice) or choice
         if plain is tuple:
-            items = re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
+            items: Any = re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
             return tuple(str(item) for item in items)
         if plain is bool and isinstance(value, str) and value.lower() in _FLAGS:
             return _FLAGS[value.lower()]

@@ -214,13 +214,13 @@ def _diskcache(directory: str) -> Any:
     class NumberDisk(Disk):  # type: ignore[misc]  # diskcache has no types
         """Keys are text, values are whole numbers; nothing is ever unpickled or read from a file."""
 
-        def put(self, key: Any) -> tuple[Any, bool]:
+        def put(self, key: Any) -> Any:
             return key, True
 
         def get(self, key: Any, raw: Any) -> Any:
             return key
 
-        def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, None, int]:
+        def store(self, value: Any, read: Any, key: Any = None) -> Any:
             return 0, 1, None, int(value)
 
         def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> int:
