@@ -21,8 +21,8 @@ from tests.support import is_alive, wait_for
 
 
 def test_graph_is_computed_once(way: Way, either_store: str):
-    assert way.count(t.Choose(6, 3)) == (20, 15)
-    assert way.count(t.Choose(6, 3)) == (20, 0)
+    assert way.count(t.Choose(4, 2)) == (6, 8)
+    assert way.count(t.Choose(4, 2)) == (6, 0)
 
 
 def test_work_is_done_where_the_backend_says(way: Way):
@@ -43,7 +43,7 @@ def test_objects_of_own_classes_come_back(way: Way, either_store: str):
 
 
 def test_big_results_come_back_and_go_on(way: Way, either_store: str):
-    assert way.run(t.Length(t.Big(20))) == 20 << 20
+    assert way.run(t.Length(t.Big(8))) == 8 << 20
 
 
 def test_unicode_survives_in_arguments_results_and_output(way: Way, either_store: str):
@@ -55,10 +55,10 @@ def test_unicode_survives_in_arguments_results_and_output(way: Way, either_store
 
 
 def test_two_hundred_tasks_at_once(way: Way, either_store: str):
-    count = 60 if way.name == "prefix" else 200
+    count = 30 if way.name == "prefix" else 200
     assert way.count(t.Sum(*[t.Numbered(n) for n in range(count)])) == (sum(range(count)), count + 1)
-    assert t.Numbered(50).task_stdout.read_text() == "50\n"
-    assert not t.Numbered(51).task_stdout.exists()
+    assert t.Numbered(0).task_stdout.read_text() == "0\n"
+    assert not t.Numbered(1).task_stdout.exists()
 
 
 def test_task_directory_is_empty_at_the_start_and_kept_for_downstream(way: Way, either_store: str):
@@ -123,8 +123,9 @@ def test_failure_tells_task_arguments_cause_place_and_traceback(way: Way, either
     assert error.exception.args == ("word",)
     assert error.__cause__ is error.exception
     message = str(error)
-    for part in ("Fails(word='word')", "ValueError: word", "{'word': 'word'}", str(error.directory), "before the failure"):
+    for part in ("Fails(word='word')", "ValueError: word", "{'word': 'word'}", "before the failure"):
         assert part in message
+    assert str(error.directory) in message
     log = t.Fails("word").task_stderr.read_text()
     assert "in helper_that_raises" in log
     assert "taskproc/worker.py" not in log
@@ -207,9 +208,9 @@ def test_result_that_cannot_be_pickled_is_a_failure_in_one_sentence(way: Way, ei
 
 
 def test_result_that_cannot_be_read_back_says_whose(way: Way, either_store: str):
-    with pytest.raises((ResultUnreadableError, FailedTaskError), match="GivesWhatCannotBeRead.*no way back"):
+    with pytest.raises((ResultUnreadableError, FailedTaskError), match=r"GivesWhatCannotBeRead.*no way back"):
         way.run(t.GivesWhatCannotBeRead())
-    with pytest.raises(FailedTaskError, match="cannot be unpickled here.*no way back"):
+    with pytest.raises(FailedTaskError, match=r"cannot be unpickled here.*no way back"):
         way.run(t.Downstream(t.GivesWhatCannotBeRead()))
 
 
