@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -113,16 +112,17 @@ def _exit_status(call: Callable[[], Any]) -> int:
 
 def _please_report() -> str:
     return (
-        "This is a bug in taskproc, not in your tasks. Please report it with the traceback above, the command that you "
-        f"ran\n({_command_line()}), and: taskproc {__version__}, Python {platform.python_version()}, "
-        f"click {_version('click')}, {platform.platform()}."
+        "This is a bug in taskproc, not in your tasks. Please report it with the traceback above and these lines:\n"
+        f"  {_command_line()}\n"
+        f"  taskproc {__version__}, Python {platform.python_version()}, click {_version('click')}\n"
+        f"  {platform.platform()}"
     )
 
 
 def _command_line() -> str:
     import shlex
 
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return shlex.join(["taskproc", *sys.argv[1:]])
 
 
 def _version(distribution: str) -> str:

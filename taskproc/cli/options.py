@@ -82,8 +82,10 @@ class EntryPoint(_ParamType):
         """Name the classes that stand in the file, which is read, not run."""
         import ast
 
+        # While this option has no value, click leaves the words before it unassigned.
+        file = ctx.params.get("taskfile") or next((word for word in ctx.args if word.endswith(".py")), "")
         try:
-            tree = ast.parse(Path(ctx.params.get("taskfile") or "").read_bytes())
+            tree = ast.parse(Path(file).read_bytes())
         except (OSError, SyntaxError, ValueError):
             return []
         names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]

@@ -137,7 +137,7 @@ def run(**given: Any) -> int:
     settings, task = _prepare(options)
     request = _request(options)
     graph = _graph_of(task)
-    _check(task, graph, request, settings)
+    request = _checked(task, graph, request, settings, dict(options.limits))
     if options.dry_run:
         from .dry_run import print_plan
 
@@ -165,7 +165,7 @@ def _request(options: _Options) -> RunRequest:
         raise click.UsageError(msg)
     return RunRequest(
         max_workers=options.max_workers,
-        rate_limits={**(options.rate_limits or {}), **dict(options.limits)},
+        rate_limits=options.rate_limits or {},
         detect_source_change=False if options.disable_detect_source_change else None,
         backend=overall[0] if overall else options.exec_type,
         specific={label: name for label, name in options.backends if label},
@@ -187,17 +187,28 @@ def _graph_of(task: TaskBase[Any]) -> TaskGraph:
         return TaskGraph(task, current_cache())
 
 
-def _check(task: TaskBase[Any], graph: TaskGraph, request: RunRequest, settings: Settings) -> None:
+def _checked(
+    task: TaskBase[Any], graph: TaskGraph, request: RunRequest, settings: Settings, limits: dict[str, int]
+) -> RunRequest:
     """Refuse, before anything runs, what the command line says of backends, options and labels that are not there."""
+    from dataclasses import replace
+
     from ..options import nearest
     from ..preview import check_backends
 
-    labels = {label for known in graph.classes.values() for label in known.config.channels}
-    unknown = [label for label in request.rate_limits if label not in labels] + check_backends(graph, request, settings)
+    unknown = check_backends(graph, request, settings)
+    configs = [known.config for known in graph.classes.values()]
+    labels = {label for config in configs for label in config.channels}
+    chosen = dict(request.rate_limits)
+    for given, number in limits.items():
+        meant = [given] if given in labels else [c.name for c in configs if c.name.endswith(f".{given}")]
+        chosen.update(dict.fromkeys(meant, number))
+        unknown += [] if meant else [given]
     if unknown:
-        known_as = labels | {known.config.short_name for known in graph.classes.values()}
-        msg = f"{task!r} needs no task of a class or channel {unknown[0]!r}; {nearest(unknown[0], sorted(known_as))}"
+        known_as = sorted(labels | {config.short_name for config in configs})
+        msg = f"{task!r} needs no task of a class or channel {unknown[0]!r}; {nearest(unknown[0], known_as)}"
         raise click.UsageError(msg)
+    return replace(request, rate_limits=chosen)
 
 
 def _run(task: TaskBase[Any], graph: TaskGraph, request: RunRequest) -> int:

@@ -6,10 +6,11 @@ import datetime
 import enum
 import inspect
 import json
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
 import click
 
@@ -37,7 +38,7 @@ def entry_arguments(
     Raises:
         click.UsageError: An unknown name, a value that is not of the annotated type, or a missing argument.
     """
-    parameters = dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
+    parameters = dict(list(_signature(cls.__init__).parameters.items())[1:])
     named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     given = dict(values)
@@ -88,6 +89,14 @@ def read_value(text: str, hint: Any) -> Any:
     return _from_json(_json(text, hint), hint)
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):  # where annotations are evaluated on demand, and one may name what is not there
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
+
+
 def _read_argument(cls: type, parameter: inspect.Parameter, text: str) -> Any:
     hint = _hint_of(cls, parameter)
     try:
@@ -106,7 +115,7 @@ def _hint_of(cls: type, parameter: inspect.Parameter) -> Any:
             hint = eval(hint, function.__globals__, dict(vars(cls)))
         except Exception:  # a name that only a type checker knows
             hint = _EMPTY
-    if hint is not _EMPTY:
+    if hint is not _EMPTY and not isinstance(hint, ForwardRef):
         return hint
     default = parameter.default
     return type(default) if type(default) in _READERS else Any

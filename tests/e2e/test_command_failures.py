@@ -176,7 +176,7 @@ def test_an_interrupt_ends_everything_with_status_130(taskproc: Command, number:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        out, err = process.communicate(timeout=8)
+        _, err = process.communicate(timeout=8)
     finally:
         end_quietly(process)
     assert process.returncode == 130, err

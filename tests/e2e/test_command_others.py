@@ -159,7 +159,8 @@ def complete(taskproc: Command, *words: str) -> list[str]:
     """Ask for completions as bash does."""
     taskproc.file(TASKS)
     code = "from taskproc.cli import main; main(prog_name='taskproc')"
-    env = {"_TASKPROC_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(["taskproc", *words]), "COMP_CWORD": str(len(words))}
+    typed = {"COMP_WORDS": " ".join(["taskproc", *words]), "COMP_CWORD": str(len(words))}
+    env = {"_TASKPROC_COMPLETE": "bash_complete", **typed}
     done = subprocess.run(
         [sys.executable, "-c", code], env=taskproc.environment(env), cwd=taskproc.home, capture_output=True, text=True,
         check=False,

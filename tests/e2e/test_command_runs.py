@@ -131,7 +131,7 @@ def test_limits_by_channel_and_class(taskproc: Command) -> None:
                 print("overlap" if any(a[1] > b[0] for a, b in zip(spans, spans[1:])) else "apart")
         """
     )
-    for label in ("net=1", "tasks.Slow=1"):
+    for label in ("net=1", "tasks.Slow=1", "Slow=1"):
         out = good(taskproc(file, "-w", "3", "--limit", label, "--cache-dir", label))
         assert "apart" in out
 
@@ -217,6 +217,28 @@ def test_dry_run_says_what_why_and_where_and_writes_nothing(taskproc: Command, p
     assert out == "Nothing would run: Main(n=4) and all that it needs is cached.\n"
     out = good(taskproc(pipeline, "--dry-run", "-D", "--force"))
     assert "Main(n=4): asked for by force" in out
+
+
+def test_dry_run_shows_what_a_scheduler_would_be_told(taskproc: Command, pipeline: Path) -> None:
+    taskproc.file(
+        """
+        from taskproc.plugin import BackendPlugin, Capabilities, Portable
+        class Queue:
+            capabilities = Capabilities(durable=True)
+            def __init__(self, context): self.context = context
+            def preview(self, jobs):
+                argv = self.context.staging.command(self.context.directory)
+                return f"submit {len(jobs)} x {jobs[0].label} mem={jobs[0].options.mem} {argv[2]}"
+            def close(self, detach): pass
+        plugin = BackendPlugin("queue", "A queue.", Portable, Queue)
+        """,
+        "queue_plugin.py",
+    )
+    out = good(taskproc(pipeline, "-p", "queue_plugin.py", "-b", "queue", "-o", "mem=2G", "--dry-run"))
+    first, second = out.index("submit 4 x Square-new mem=2G staged"), out.index("submit 1 x Main-new mem=2G staged")
+    assert first < second
+    assert "once the tasks before them have run" in out[first:second]
+    assert not (taskproc.home / ".cache").exists()
 
 
 def test_entry_points_stderr_is_shown_and_long_output_cut_in_the_middle(taskproc: Command) -> None:

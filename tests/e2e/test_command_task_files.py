@@ -23,7 +23,9 @@ TASK = """
             print("got it", self.up)
 """
 
-ODD = ["with space", "quote's", 'double"quote', "new\nline", "dollar$HOME", "semi;colon", "back\\slash", "ümläut", "-dash"]
+ODD = [
+    "with space", "quote's", 'double"quote', "new\nline", "dollar$HOME", "semi;colon", "back\\slash", "ümläut", "-dash"
+]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=[ascii(name) for name in ODD])

@@ -32,7 +32,8 @@ def many_classes(number: int) -> str:
         f"from taskproc import RequiresList, TaskBase\n{classes}\n"
         "class Main(TaskBase):\n"
         "    steps: RequiresList[None]\n"
-        f"    def __init__(self): self.steps = [globals()[f'Step{{a}}'](n) for a in range({number}) for n in range(2)]\n"
+        "    def __init__(self):\n"
+        f"        self.steps = [globals()[f'Step{{a}}'](n) for a in range({number}) for n in range(2)]\n"
     )
 
 
