@@ -13,6 +13,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,8 @@ def run_element(directory: str, index: str, variable: str = "", first: str = "0"
 def _mark(staged: Path, nonce: str, outcome: Outcome) -> None:
     """Leave a job's end mark, with the reason for its end as content."""
     path = f"{staged}/ended/{nonce}-{outcome.exit_code}"
-    files.write_text(f"{path}.tmp", outcome.reason)
+    with suppress(OSError):  # on a full disk the name alone must do
+        files.write_text(f"{path}.tmp", outcome.reason)
     os.replace(f"{path}.tmp", path)
 
 

@@ -13,6 +13,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import ResultUnreadableError, TaskprocError
@@ -135,11 +136,10 @@ class ResultWriter(io.RawIOBase):
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
         if self._file is not None:
-            self._file.close()
-        try:
+            with suppress(OSError):  # on a full disk the rest cannot be written
+                self._file.close()
+        with suppress(OSError):
             os.unlink(self._path)
-        except OSError:
-            pass
 
     def _write_whole(self, meta: Meta, fsync: bool) -> None:
         content = b"".join(self._chunks)
@@ -186,11 +186,17 @@ def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWri
         return writer
     except (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError):
         writer.discard()
+    except BaseException:
+        writer.discard()
+        raise
     import cloudpickle
 
     writer = writer_of()
     try:
         cloudpickle.Pickler(writer, 5).dump(value)
+    except OSError:
+        writer.discard()
+        raise
     except Exception as error:
         writer.discard()
         msg = f"the result, of type {type(value).__qualname__}, cannot be pickled: {type(error).__name__}: {error}"
