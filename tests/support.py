@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import taskproc_backends
 
 import taskproc
-import taskproc_backends
 
 PACKAGES = [str(Path(package.__path__[0]).parent) for package in (taskproc, taskproc_backends)]
 

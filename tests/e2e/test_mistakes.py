@@ -212,7 +212,7 @@ def test_cached_results_are_read_from_a_read_only_cache(run_script: ScriptRunner
 
 
 @pytest.mark.parametrize("backend", ["process", "thread", "prefix"])
-def test_full_disk_fails_the_task_and_nothing_half_written_counts(run_script: ScriptRunner, small_disk: Path, backend: str):
+def test_full_disk_fails_the_task_and_leaves_nothing(run_script: ScriptRunner, small_disk: Path, backend: str):
     text = SETUP + STEP.replace('"x" * self.n', "__import__('os').urandom(self.n)")
     text += f"""
 import sys

@@ -70,8 +70,8 @@ def test_classes_of_a_module(run_script: ScriptRunner):
 def test_classes_of_a_package_with_relative_imports(run_script: ScriptRunner):
     run_script.write("", "pack/__init__.py")
     run_script.write("NUMBER = 14", "pack/config.py")
-    run_script.write(TASKS.replace("return Record(self.n)", "from .config import NUMBER\n        return Record(NUMBER)"),
-                     "pack/steps.py")
+    steps = TASKS.replace("return Record(self.n)", "from .config import NUMBER\n        return Record(NUMBER)")
+    run_script.write(steps, "pack/steps.py")
     text = "from pack.steps import Down, Record\n" + REPORT.format(how="")
     assert run_script(text).out == "42 2\n"
     assert run_script(text).out == "42 0\n"
