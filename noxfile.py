@@ -92,7 +92,7 @@ def add_static_session(version: str) -> None:
         session.warn(f"Python {version} was not found on this machine: the code is only checked for it, not run.")
         session.run("python", "-m", "mypy", "--python-version", version)
         target = f"py{version.replace('.', '')}"
-        session.run("python", "-m", "ruff", "check", "--quiet", "--target-version", target, ".")
+        session.run("python", "-m", "ruff", "check", "--quiet", "--select", "F", "--target-version", target, ".")
 
 
 interpreters = find_interpreters()
