@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 
 import taskproc
-from taskproc import Const, Context, FailedTaskError, Requires, RequiresDict, RequiresList, Task, TaskBase
+from taskproc import Const, Context, FailedTaskError, Requires, RequiresDict, TaskBase
+from tests.compat.sleeping import SleepTask
 from tests.support import run_and_count
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -230,22 +233,8 @@ def test_forced_interactive_prints_to_the_terminal(capsys):
     assert not Job().task_stderr.exists()
 
 
-class SleepTask(TaskBase):
-    prevs: RequiresList[float]
-
-    def __init__(self, *prevs: Task[float]):
-        self.prevs = list(prevs)
-
-    def run_task(self) -> float:
-        time.sleep(0.5)
-        return 0.5 + max(self.prevs, default=0)
-
-
 def a_python_start() -> float:
-    """Measure how long this machine takes now to start a Python that imports what a worker does."""
-    import subprocess
-    import sys
-
+    """Measure how long this machine takes just now to start a Python that imports what a worker does."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import taskproc.serve, taskproc.task"], check=True)
     return time.perf_counter() - started
