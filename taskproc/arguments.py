@@ -201,11 +201,11 @@ class _Shape:
 
     @classmethod
     def _inspected(cls, function: Callable[..., Any]) -> _Shape:
-        from inspect import Parameter, signature
+        from inspect import Parameter
 
         if function is object.__init__:
             return cls([], 0, [], None, None, {})
-        parameters = list(signature(function).parameters.values())
+        parameters = list(_signature(function).parameters.values())
         if parameters and parameters[0].kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
             del parameters[0]
 
@@ -267,6 +267,17 @@ class _Shape:
             return f"no arguments{by_position}"
         number = str(most) if least == most else f"{least} to {most}"
         return f"{number} argument{'' if most == 1 else 's'}{by_position}"
+
+
+def _signature(function: Callable[..., Any]) -> Any:
+    """Give a function's signature, without evaluating annotations that name what only type checkers see."""
+    from inspect import signature
+
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return signature(function, annotation_format=Format.FORWARDREF)
+    return signature(function)
 
 
 def _suggestion(name: str, known: list[str]) -> str:

@@ -427,6 +427,8 @@ class Driver:
         if outcome.kind == "ended" and tried < self._graph.tasks[node]._task_config.retries and not self._stopping:
             self._tries[node] = tried + 1
             _LOGGER.warning("%r failed (%s) and is tried again", self._graph.tasks[node], cause)
+            detail = {"reason": str(cause), "retried": True}
+            self._chronicle.tell("failed", node, attempt.job.nonce, attempt.backend, detail)
             self._again(attempt)
             return
         self._limit_left(node)

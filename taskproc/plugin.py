@@ -269,7 +269,7 @@ class Event:
         task_id: Its id, or -1 while it has none.
         nonce: The attempt.
         backend: The backend's name.
-        detail: JSON-able: host, pid, reason, seconds.
+        detail: JSON-able: host, pid, reason, seconds; `retried` for a failure that is not the last word.
     """
 
     time: float

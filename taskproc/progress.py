@@ -54,7 +54,7 @@ class ClassProgress:
             self.running.discard(event.task_id)
             if event.kind in ("done", "cached"):
                 self.done += 1
-            elif event.kind == "failed":
+            elif event.kind == "failed" and not event.detail.get("retried"):
                 self.failed += 1
 
 
