@@ -25,6 +25,7 @@ from taskproc.plugin import (
 from .adoption import Adoption, note_id
 from .book import Book, Element, JobSet
 from .commands import NoAnswer, Runner
+from .diagnosis import LogCauses
 from .follower import Follower
 from .groups import Group, element_options, make_groups
 from .options import BatchOptions
@@ -63,6 +64,8 @@ class BatchBackend:
         timeout: Seconds that one of the scheduler's commands may take.
         prologue: Makes shell lines that start every script, from the directory for logs: for a scheduler that
             would show a job's output only when it has ended, or whose own variables must not reach the tasks.
+        log_causes: Regular expressions for what the scheduler itself writes into the log of a job that it ends,
+            and the cause that each tells. They count for a job that was killed, if its account names no cause.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class BatchBackend:
         *,
         timeout: float = 60.0,
         prologue: Callable[[Path], str] = lambda logs: "",
+        log_causes: LogCauses = (),
     ) -> None:
         options: BatchOptions = context.options
         self.capabilities = Capabilities(
@@ -82,7 +86,9 @@ class BatchBackend:
         self._prologue = prologue
         self._runner = Runner(scheduler.cleans, timeout)
         self._book = Book(context.report.finished)
-        self._follower = Follower(scheduler, self._runner, context, self._book, options.query_interval)
+        self._follower = Follower(
+            scheduler, self._runner, context, self._book, options.query_interval, log_causes
+        )
         self._room = Room()
         self._closing = threading.Event()
         self._probed = False

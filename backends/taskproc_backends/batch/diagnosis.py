@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from taskproc.plugin import Outcome, signal_name
 
-from .scheduler import JobState
+from .scheduler import Cause, JobState
+
+LogCauses = Sequence[tuple[str, Cause]]
 
 _BLAMELESS = frozenset({"node", "preempted"})
 _LOG_LINES = 8
@@ -51,6 +55,18 @@ def explained(state: JobState, job_id: str, mark: Outcome | None = None, log: st
         signal=number,
         host=state.host,
     )
+
+
+def cause_in(log: str, causes: LogCauses) -> Cause:
+    """Find what the scheduler's own words in a log say about the end.
+
+    >>> cause_in("JOB 7 CANCELLED DUE TO TIME LIMIT", [("DUE TO TIME LIMIT", "time")])
+    'time'
+    """
+    for pattern, cause in causes:
+        if re.search(pattern, log):
+            return cause
+    return ""
 
 
 def with_log(outcome: Outcome, job_id: str, log: str) -> Outcome:

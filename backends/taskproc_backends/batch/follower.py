@@ -7,6 +7,7 @@ scheduler's account says, and as lost when there is none. An answer that fails, 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -16,7 +17,7 @@ from taskproc.plugin import BackendContext, BackendUnavailable, Outcome
 
 from .book import Book, Element, JobSet
 from .commands import NoAnswer, Runner
-from .diagnosis import explained, forgotten, needs_account, read_log, with_log
+from .diagnosis import LogCauses, cause_in, explained, forgotten, needs_account, read_log, with_log
 from .loop import Loop
 from .scheduler import JobState, Lookup, Scheduler
 from .script import LOG_DIRECTORY
@@ -39,15 +40,23 @@ class Follower:
         context: Where the marks are, and where to report.
         book: What is followed.
         query_interval: Least seconds between two questions.
+        log_causes: What the scheduler's own words in an element's log say (see `BatchBackend`).
     """
 
     def __init__(
-        self, scheduler: Scheduler, runner: Runner, context: BackendContext, book: Book, query_interval: float
+        self,
+        scheduler: Scheduler,
+        runner: Runner,
+        context: BackendContext,
+        book: Book,
+        query_interval: float,
+        log_causes: LogCauses,
     ) -> None:
         self.scheduler = scheduler
         self._runner = runner
         self._context = context
         self._book = book
+        self._log_causes = log_causes
         self._harvesting = threading.Lock()
         self._silent = False
         name, often = scheduler.name, max(query_interval, 0.05)
@@ -229,11 +238,23 @@ class Follower:
 
     def _outcome(self, jobs: JobSet, element: Element, mark: Outcome | None) -> Outcome:
         job_id, log = self._job_id(jobs, element), self._log(jobs, element)
-        if element.state is not None and element.ended:
-            if element.state.cause == "node":
-                self._book.blame(element.jobs.values(), element.state.host)
-            return explained(element.state, job_id, mark, log)
+        state = self._final_state(element, mark, log)
+        if state is not None:
+            if state.cause == "node":
+                self._book.blame(element.jobs.values(), state.host)
+            return explained(state, job_id, mark, log)
         return with_log(mark, job_id, log) if mark is not None else forgotten(job_id, self.scheduler.name, log)
+
+    def _final_state(self, element: Element, mark: Outcome | None, log: str) -> JobState | None:
+        """Give the scheduler's account of an end, with the cause from its words in the log if it names none."""
+        state = element.state if element.ended else None
+        if (state is None and mark is None) or (state is not None and state.cause):
+            return state
+        cause = cause_in(log, self._log_causes)
+        if not cause:
+            return state
+        host = element.state.host if element.state else ""
+        return dataclasses.replace(state or JobState("", element.index, "ended", host=host), cause=cause)
 
     def _job_id(self, jobs: JobSet, element: Element) -> str:
         return self.scheduler.job_id(jobs.id, element.index)

@@ -6,6 +6,7 @@ from taskproc_backends.batch import BatchBackend
 
 from taskproc.plugin import BackendContext, BackendPlugin
 
+from .answers import LOG_CAUSES
 from .options import SlurmOptions
 from .slurm import Slurm
 
@@ -13,7 +14,7 @@ __all__ = ["Slurm", "SlurmOptions", "plugin"]
 
 
 def _make(context: BackendContext) -> BatchBackend:
-    return BatchBackend(Slurm(), context)
+    return BatchBackend(Slurm(), context, log_causes=LOG_CAUSES)
 
 
 plugin = BackendPlugin(

@@ -46,6 +46,14 @@ _ENDED: dict[str, Cause] = {
     "TIMEOUT": "time",
 }
 
+# What slurmstepd writes into the log of a job that it ends.
+LOG_CAUSES: tuple[tuple[str, Cause], ...] = (
+    (r"(?i)slurmstepd.*(exceeded (job |step )?memory limit|oom.kill|out of memory)", "memory"),
+    (r"\*\*\* (JOB|STEP) .* DUE TO TIME LIMIT", "time"),
+    (r"\*\*\* (JOB|STEP) .* DUE TO PREEMPTION", "preempted"),
+    (r"\*\*\* (JOB|STEP) .* DUE TO NODE FAILURE", "node"),
+)
+
 # What a refusal means, by its words; the first that fits counts, and any other is for good.
 _NOT_TAKEN = re.compile(
     r"Unable to contact slurm controller(?! \((send|receive|shutdown) failure)"
@@ -164,12 +172,19 @@ def parse_account(answer: Answer, cluster: str = "") -> list[JobState]:
     _require(answer, "sacct")
     states: dict[tuple[str, int | None], JobState] = {}
     used: dict[tuple[str, int | None], int] = {}
+    unfinished = set()
     for match, fields in _account_lines(answer.out):
         for element in _elements(match):
             key = (match["id"], element)
-            used[key] = max(used.get(key, 0), _size(fields["MaxRSS"]) or 0)
             if not match["step"]:
                 states[key] = _account_state(_id(match["id"], cluster), element, fields)
+            elif _phase(fields["State"]) == "running":
+                unfinished.add(key)
+            used[key] = max(used.get(key, 0), _size(fields["MaxRSS"]) or 0)
+    # A job's end may be recorded before the end of its steps, which tells the memory: then it is asked again.
+    for key in unfinished:
+        if states[key].phase == "ended" and states[key].signal:
+            states[key] = replace(states[key], phase="unknown")
     return [replace(state, memory_used=used[key] or None) for key, state in states.items()]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from taskproc_backends.batch import Answer, JobState, NoRoom, Refused
 from taskproc_slurm import answers
@@ -147,6 +149,31 @@ def test_the_account_is_read_with_what_the_steps_used() -> None:
     assert (states[7].cause, states[7].word, states[7].host) == ("cancelled", "CANCELLED by 1000", "")
     assert {states[8].phase, states[9].phase} == {"waiting"}
     assert states[10].cause == "memory"
+
+
+def test_an_end_whose_steps_are_not_recorded_yet_is_asked_for_again() -> None:
+    early = f"1_2|r1-a|FAILED|0:9|n0|{NOW}|200M||1|2|4\n1_2.batch|batch|RUNNING|0:0|n0|{NOW}||||2|4"
+
+    (state,) = answers.parse_account(Answer(0, early))
+
+    assert state.phase == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("slurmstepd-n0: error: StepId=4.batch exceeded memory limit (331489280 > 209715200), being killed", "memory"),
+        ("slurmstepd: error: Detected 1 oom-kill event(s) in StepId=4.batch.", "memory"),
+        ("slurmstepd: error: *** JOB 5 ON n0 CANCELLED AT 2026-11-23T01:13:18 DUE TO TIME LIMIT ***", "time"),
+        ("slurmstepd: error: *** JOB 5 ON n0 CANCELLED AT 2026-11-23T01:13:18 DUE TO PREEMPTION ***", "preempted"),
+        ("slurmstepd: error: *** JOB 5 ON n0 CANCELLED AT 2026-11-23T01:13:18 ***", ""),
+        ("my program ran out of memory", ""),
+    ],
+)
+def test_what_slurm_writes_into_a_log_tells_the_cause(log: str, cause: str) -> None:
+    found = [cause for pattern, cause in answers.LOG_CAUSES if re.search(pattern, log)]
+
+    assert found == ([cause] if cause else [])
 
 
 def test_scontrols_jobs_are_read_and_a_comment_cannot_lie() -> None:
