@@ -232,12 +232,24 @@ class Driver:
             if digest(node) in held:
                 self._limit_left(node)
                 self._elsewhere.add(digest(node), node)
-        if not self._claims.met_others(self._last_number):
-            return ours
-        done = {node for node in ours if self._done_elsewhere(node)}
-        for node in done:
-            self._limit_left(node)
-        return [node for node in ours if node not in done]
+        if self._claims.met_others(self._last_number):
+            done = {node for node in ours if self._done_elsewhere(node)}
+            for node in done:
+                self._limit_left(node)
+            ours = [node for node in ours if node not in done]
+        self._discard_packed(ours)
+        return ours
+
+    def _discard_packed(self, nodes: Sequence[int]) -> None:
+        """Drop what these nodes had packed, since their next result may lie in a directory, which it would hide."""
+        metas = self._plan.metas
+        stale: dict[type, list[bytes]] = {}
+        for node in nodes:
+            meta = metas[node]
+            if meta is not None and meta.size == 0:
+                stale.setdefault(type(self._graph.tasks[node]), []).append(meta.identity)
+        for cls, digests in stale.items():
+            self._graph.classes[cls].store.discard(digests)
 
     def _done_elsewhere(self, node: int) -> bool:
         """Whether another driver has left a fresh result meanwhile; if so, go on from that."""
