@@ -180,12 +180,13 @@ class Bench:
         function = getattr(self.backend, method)
         return self._in_thread(lambda: function(*arguments), clause, f"{method}()")
 
-    def outcome(self, job: Job) -> Outcome:
-        """Wait for the outcome of a job."""
+    def outcome(self, job: Job, clause: str = "R1") -> Outcome:
+        """Wait for the outcome of a job; the clause is the one that is broken if there comes none."""
         __tracebackhide__ = True
         if not self.report.wait(lambda: job.nonce in self.report.outcomes, self.patience):
             after = f"in {self.patience:g} seconds"
-            breach("R1", f"the backend {self.name!r} took {job.label}, and did not report it finished {after}.")
+            what = "cancelled while it ran" if clause == "C2" else "taken"
+            breach(clause, f"{job.label} was {what}, and the backend {self.name!r} did not report it finished {after}.")
         return self.report.outcomes[job.nonce][0]
 
     def outcomes(self, jobs: Sequence[Job] | None = None) -> list[Outcome]:

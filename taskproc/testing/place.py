@@ -50,12 +50,11 @@ class Script:
     def __post_init__(self) -> None:
         path = self.home / "script.py"
         path.write_text(self.text, encoding="utf-8")
-        self._err = self.home / "script.err"
+        self._out, self._err = self.home / "script.out", self.home / "script.err"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        with self._err.open("wb") as err:
-            command = [sys.executable, str(path)]
+        with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                command, cwd=self.home, env=environment, stdout=subprocess.PIPE, stderr=err, text=True
+                [sys.executable, str(path)], cwd=self.home, env=environment, stdout=out, stderr=err
             )
 
     def end(self, seconds: float) -> str:
@@ -64,7 +63,8 @@ class Script:
         Raises:
             TimeoutExpired: It runs on.
         """
-        return self.process.communicate(timeout=seconds)[0]
+        self.process.wait(seconds)
+        return self._out.read_text(encoding="utf-8", errors="replace")
 
     @property
     def errors(self) -> str:
@@ -79,7 +79,7 @@ class Script:
         """End it if it still runs."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
+        self.process.wait()
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> bool:
