@@ -5,6 +5,7 @@
 """
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import signal
@@ -43,6 +44,9 @@ def serve(run_directory: str) -> None:
     _hold_run(run_directory)
     _capture(run_directory)
     _Server(incoming, answers, Watch(life, True, _show_output)).run()
+    # What tasks registered is still called; threads that they left behind must not hold the driver up.
+    atexit._run_exitfuncs()
+    os._exit(0)
 
 
 class _Server:

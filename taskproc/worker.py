@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextvars
 import os
 import pickle
-import socket
 import sys
 import threading
 import time
@@ -159,7 +158,7 @@ class Attempt:
             "message": str(error),
             "traceback": text,
             "time": time.time(),
-            "host": socket.gethostname(),
+            "host": os.uname().nodename,
             "pid": os.getpid(),
         }
         reason = f"{type(error).__qualname__}: {error}"
@@ -168,7 +167,7 @@ class Attempt:
             files.save_failure(self.directory, self.assignment.nonce, failure, _pickled_exception(error, text))
         except OSError as disk:
             reason += f" (and this could not be written to {self.directory}: {disk.strerror})"
-        return Outcome("ended", reason, exit_code=1, host=socket.gethostname())
+        return Outcome("ended", reason, exit_code=1, host=os.uname().nodename)
 
     def _run_with_descriptors(self) -> Outcome:
         if descriptors is None:  # somebody else's process, which goes on to other work
