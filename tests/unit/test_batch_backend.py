@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -432,3 +433,14 @@ def test_an_outer_jobs_variables_stay_out(make_bench: MakeBench, monkeypatch: py
     bench.backend.submit([job])
 
     assert bench.report.outcome(job).exit_code == 0
+
+
+def test_a_payload_that_cannot_be_made_spoils_its_own_job_alone(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    fine, spoilt = bench.job(), dataclasses.replace(bench.job(), payload=lambda: 1 / 0)
+
+    bench.backend.submit([fine, spoilt])
+
+    assert bench.report.outcome(fine).exit_code == 0
+    outcome = bench.report.outcome(spoilt)
+    assert (outcome.kind, outcome.reason) == ("rejected", "ZeroDivisionError: division by zero")

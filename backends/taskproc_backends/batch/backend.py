@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskproc.plugin import (
@@ -86,9 +86,7 @@ class BatchBackend:
         self._prologue = prologue
         self._runner = Runner(scheduler.cleans, timeout)
         self._book = Book(context.report.finished)
-        self._follower = Follower(
-            scheduler, self._runner, context, self._book, options.query_interval, log_causes
-        )
+        self._follower = Follower(scheduler, self._runner, context, self._book, options.query_interval, log_causes)
         self._room = Room()
         self._closing = threading.Event()
         self._probed = False
@@ -123,13 +121,31 @@ class BatchBackend:
             if not size:
                 msg = f"{self._scheduler.name} has no room for more jobs now: {self._room.reason}"
                 raise BackendUnavailable(msg)
+            part = _Array(self._with_payloads(groups[:size]), array.avoid)
+            groups[:size] = part.groups
+            if not part.groups:
+                continue
+            size = len(part.groups)
             try:
-                self._submit_array(_Array(groups[:size], array.avoid), options)
+                self._submit_array(part, options)
             except NoRoom as full:
                 self._room.refused(size, alive, str(full))
             else:
                 self._room.taken(size)
                 del groups[:size]
+
+    def _with_payloads(self, groups: Sequence[Group]) -> list[Group]:
+        """Make the payloads, once however often an array is cut smaller; reject the jobs that have none."""
+        made = [[packed for job in group if (packed := self._with_payload(job))] for group in groups]
+        return [group for group in made if group]
+
+    def _with_payload(self, job: Job) -> Job | None:
+        try:
+            payload = job.payload()
+        except Exception as error:
+            self._reject([job], f"{type(error).__name__}: {error}")
+            return None
+        return replace(job, payload=lambda: payload)
 
     def _submit_array(self, array: _Array, options: BatchOptions) -> None:
         """Submit one array and report its jobs accepted, or rejected.
@@ -180,7 +196,9 @@ class BatchBackend:
 
     def _accept(self, staged: Path, id: str, groups: Sequence[Group], options: BatchOptions) -> None:
         note_id(staged, id)
-        elements = {i: Element(i, {job.nonce: job for job in group}) for i, group in enumerate(groups)}
+        # Payloads are on disk now; to keep them here for as long as their jobs run would fill the memory.
+        light = [[replace(job, payload=bytes) for job in group] for group in groups]
+        elements = {i: Element(i, {job.nonce: job for job in group}) for i, group in enumerate(light)}
         self._follow(JobSet(staged, id, time.time(), options.latency_wait, True, elements))
 
     def _follow(self, jobs: JobSet) -> None:
