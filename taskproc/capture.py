@@ -129,6 +129,10 @@ class ThreadCapture:
             except OSError:
                 pass
 
+    def has_file(self, fd: int) -> bool:
+        """Whether anything was written to a stream."""
+        return fd in self._files
+
     def file(self, fd: int) -> TextIO:
         """Give the file for a stream, opening it."""
         file = self._files.get(fd)
@@ -155,11 +159,13 @@ class _Stream(io.TextIOBase):
         return self.original if capture is None else capture.file(self._fd)
 
     def write(self, text: str) -> int:
-        written: int = self._current().write(text)
+        written: int = self._current().write(text) if text else 0
         return written
 
     def flush(self) -> None:
-        self._current().flush()
+        capture = getattr(_route.local, "capture", None)
+        if capture is None or capture.has_file(self._fd):
+            self._current().flush()
 
     def close(self) -> None:
         if getattr(_route.local, "capture", None) is not None:
