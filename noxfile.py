@@ -105,9 +105,10 @@ for supported in SUPPORTED:
 
 @nox.session(python=False)
 def plugins(session: nox.Session) -> None:
-    """Run the tests of the plugins under contrib, each with the settings of its own project."""
+    """Check and test the plugins under contrib, each with the settings of its own project."""
     for plugin in PLUGINS:
         with session.chdir(plugin):
+            session.run("python", "-m", "mypy", *map(str, Path().glob("taskproc_*")))
             session.run("python", "-m", "pytest", "-q", *session.posargs)
 
 
@@ -121,11 +122,20 @@ def tests(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Choose new versions for constraints.txt, for all supported Pythons at once."""
     session.install("uv")
+    projects = Path(session.create_tmp(), "projects.in").resolve()
+    projects.write_text("".join(f"-e {project}\n" for project in [".[examples]", *PLUGINS]), encoding="utf-8")
+    ours = [f"--no-emit-package={name}" for name in ["taskproc", *map(distribution_name, PLUGINS)]]
     session.run(
-        "uv", "pip", "compile", "pyproject.toml", "--group", "dev", "--extra", "examples", "--upgrade",
-        "--universal", "--python-version", SUPPORTED[0], "--no-annotate", "--no-header", "-o", "constraints.txt",
+        "uv", "pip", "compile", str(projects), "--group", "dev", *ours, "--upgrade", "--universal",
+        "--python-version", SUPPORTED[0], "--no-annotate", "--no-header", "-o", "constraints.txt",
         silent=True,
     )  # fmt: skip
     pins = Path("constraints.txt").read_text(encoding="utf-8")
     note = "# The versions that scripts/example.sh and scripts/test.sh install. Made by: sh scripts/test.sh -s lock\n"
     Path("constraints.txt").write_text(note + pins, encoding="utf-8")
+
+
+def distribution_name(project: str) -> str:
+    """Read the name that a project is installed by."""
+    name: str = nox.project.load_toml(f"{project}/pyproject.toml")["project"]["name"]
+    return name
