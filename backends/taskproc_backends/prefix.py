@@ -50,6 +50,9 @@ class PrefixBackend:
     def close(self, detach: bool) -> None:
         for _ in self._threads:
             self._queue.put(None)
+        with self._lock:
+            pids = list(self._running.values())
+        end_process_trees(pids)
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:

@@ -1,0 +1,55 @@
+"""The backends that we ship keep the contract: the suite that every author of a backend inherits, over ours."""
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Any, ClassVar
+
+import pytest
+
+from taskproc.testing import BackendConformance
+
+
+class TestThread(BackendConformance):
+    backend = "thread"
+    apart = False
+    isolated = False
+
+
+class TestProcess(BackendConformance):
+    backend = "process"
+
+
+class TestPrefix(BackendConformance):
+    backend = "prefix"
+    many = 30
+
+
+class TestLocal(BackendConformance):
+    backend = "local"
+
+
+class OnAPool(BackendConformance):
+    """The caller brings the workers, and keeps them."""
+
+    backend = "executor"
+    isolated = False
+    kind: ClassVar[str]
+
+    @pytest.fixture(autouse=True)
+    def pool(self, pools: dict[str, Executor]) -> None:
+        type(self).options = {"pool": pools[self.kind]}
+
+    def how(self) -> dict[str, Any]:
+        return {"executor": self.options["pool"]}
+
+
+class TestThreadPool(OnAPool):
+    kind = "thread pool"
+    apart = False
+
+
+class TestProcessPool(OnAPool):
+    kind = "process pool"
+
+
+del BackendConformance, OnAPool  # pytest would run what it finds here
