@@ -105,7 +105,7 @@ class Shell:
         >>> from .templates import load
         >>> array = Submission("tp-1", Path("tp-1/job.sh"), "", 3, Path("tp-1/log"), ShellOptions(mem="2G"))
         >>> print(*Shell("sge", load("sge")).submit(array).argv)  # doctest: +NORMALIZE_WHITESPACE
-        qsub -terse -N tp-1 -S /bin/bash -V -cwd -r n -o /dev/null -j y -t 1-3 -l h_vmem=2048M tp-1/job.sh
+        qsub -terse -b y -shell n -N tp-1 -V -cwd -r n -o /dev/null -j y -t 1-3 -l h_vmem=2048M tp-1/job.sh
         """
         templates, values = self.templates, _values(submission, self.first)
         array: list[str] = []

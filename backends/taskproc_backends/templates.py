@@ -122,14 +122,18 @@ class Templates:
     """Everything that is known of a scheduler; what is None or empty comes from elsewhere, or is not needed."""
 
     submit: tuple[str, ...] | None = option(None, help="The command that submits an array.", parse=_OF_SUBMIT)
-    stdin: str | None = option(None, help="What submit reads on stdin.", parse=text(*_OF_A_JOB, *_ASKED_FOR), multiline=True)
+    stdin: str | None = option(
+        None, help="What submit reads on stdin.", parse=text(*_OF_A_JOB, *_ASKED_FOR), multiline=True
+    )
     array: tuple[str, ...] | None = option(None, help="The words for {array} in submit.", parse=_OF_JOB)
     throttle: tuple[str, ...] | None = option(
         None, help="Further words for {array} where {limit} elements may run at once.", parse=_OF_JOB
     )
     least_array: int | None = option(None, help="The least size of an array; fewer are no array.", parse=count)
     max_array: int | None = option(None, help="The most elements of one array.", parse=count)
-    job_id: str | None = option(None, help="Finds the id in submit's answer: its group id, or its first one.", parse=pattern())
+    job_id: str | None = option(
+        None, help="Finds the id in submit's answer: its group id, or its first one.", parse=pattern()
+    )
     variable: str | None = option(None, help="The environment variable with an element's index.", parse=_variable)
     first: int | None = option(None, help="Its value for the first element: 0 or 1.", parse=int)
     query: tuple[str, ...] | None = option(
@@ -141,7 +145,9 @@ class Templates:
         parse=pattern("state"),
     )
     row_id: str | None = option(None, help="How row's groups make up the id; {id} by default.", parse=_OF_ROW)
-    find: tuple[str, ...] | None = option(None, help="The command that gives the id of a job by its {name}.", parse=words("name"))
+    find: tuple[str, ...] | None = option(
+        None, help="The command that gives the id of a job by its {name}.", parse=words("name")
+    )
     explain: tuple[str, ...] | None = option(
         None, help="The command that tells how job {id} ended.", parse=words("id", "number", "name")
     )
@@ -154,7 +160,9 @@ class Templates:
         help="What in a state or reason means memory, time, node, preempted, cancelled: regular expressions.",
         parse=table(_CAUSES, _patterns),
     )
-    cancel: tuple[str, ...] | None = option(None, help="The command that ends jobs; {targets}: which.", parse=words("targets"))
+    cancel: tuple[str, ...] | None = option(
+        None, help="The command that ends jobs; {targets}: which.", parse=words("targets")
+    )
     whole: str | None = option(None, help="A whole array in {targets}.", parse=text("id", "number", "name"))
     element: str | None = option(
         None, help="An element of it in {targets}, by its {index}.", parse=text("id", "number", "name", "index")
@@ -234,7 +242,7 @@ def check_complete(templates: Templates, name: str) -> None:
     if missing:
         msg = (
             f"{name}: {', '.join(missing)} not given; write them into [backends.{name}] of taskproc.toml, "
-            "or begin with a profile: scheduler = \"sge\""
+            'or begin with a profile: scheduler = "sge"'
         )
         raise OptionError(msg)
 
