@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -84,6 +83,8 @@ class DescriptorCapture:
         except FileNotFoundError:
             return
         except OSError:
+            import shutil
+
             shutil.copyfile(self._scratch[fd], target)
         self._delivered.add(fd)
 

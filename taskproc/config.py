@@ -1,9 +1,9 @@
 """What a task class says of itself through its class keywords."""
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,7 +80,7 @@ class TaskConfig:
 def where_defined(cls: type) -> str:
     """Name the file of a class, as the start of an error's sentence."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    return f"{Path(file).name}: " if file else ""
+    return f"{os.path.basename(file)}: " if file else ""
 
 
 def _labels(cls: type, channel: str | Iterable[str] | None) -> tuple[str, ...]:

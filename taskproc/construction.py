@@ -11,9 +11,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .arguments import canonical, digest, readable
+from .arguments import canonical, digest
 from .config import TaskConfig, where_defined
 from .errors import CycleError, TaskDefinitionError
+from .record import TaskRecord, label
 from .requires import PRIVATE, Const, MappedTask, not_a_task, parts
 
 if TYPE_CHECKING:
@@ -23,35 +24,6 @@ LEVELS_PER_THREAD = 100
 MAX_LEVELS = 400_000
 
 _sequence = itertools.count()
-
-
-class TaskRecord:
-    """What taskproc itself knows of an instance in the process that constructed it.
-
-    Attributes:
-        digest: The identity, 16 bytes: the class's name and the canonical arguments.
-        bound: The constructor's arguments, defaults applied.
-        upstreams: The tasks that it needs, in the order of its requirements; one may stand there twice.
-        sequence: Grows with each construction, so that sorting by it puts every task behind its upstreams.
-    """
-
-    __slots__ = ("bound", "config", "digest", "sequence", "upstreams")
-
-    def __init__(self, config: TaskConfig, digest: bytes, bound: dict[str, Any]) -> None:
-        self.config = config
-        self.digest = digest
-        self.bound = bound
-        self.upstreams: tuple[TaskBase[Any], ...] = ()
-        self.sequence = -1
-
-    def identity(self) -> Any:
-        """Stand for this task inside another one's arguments."""
-        return {"task": self.config.name, "digest": self.digest.hex()}
-
-    def args(self) -> dict[str, Any]:
-        """Show the arguments in plain JSON."""
-        shown: dict[str, Any] = readable(self.bound)
-        return shown
 
 
 class _Building:
@@ -100,13 +72,6 @@ def construct(cls: type[TaskBase[Any]], args: tuple[Any, ...], kwargs: dict[str,
         finally:
             _building.reset(token)
     return memo.setdefault(key, task)  # type: ignore[no-any-return]  # as above
-
-
-def label(config: TaskConfig, bound: dict[str, Any], width: int = 80) -> str:
-    """Show a task as `Class(n=3)`, cut to a width."""
-    arguments = ", ".join(f"{name}={_short(value)}" for name, value in bound.items())
-    text = f"{config.short_name}({arguments})"
-    return text if len(text) <= width else text[: width - 4] + "...)"
 
 
 def _nested(
@@ -215,9 +180,3 @@ def _not_set_up(cls: type) -> TaskDefinitionError:
             "super().__init_subclass__(**kwargs)."
         )
     return TaskDefinitionError(msg)
-
-
-def _short(value: Any) -> str:
-    shown = getattr(value, "__taskproc_identity__", None)
-    text = repr(readable(value)) if shown and not hasattr(value, "_task") else repr(value)
-    return text if len(text) <= 30 else text[:27] + "..."

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import __version__
+from . import __version__, store
 from .errors import ResultNotFoundError, TaskprocError
 from .location import Location
 from .requires import PRIVATE
@@ -208,9 +208,7 @@ def apply_context(path: str) -> dict[str, Any]:
         sys.path[:] = context["sys_path"]
     else:
         sys.path.extend(entry for entry in context["sys_path"] if entry not in known)
-    from .settings import Context
-
-    Context.cache_dir = _path(context["cache_dir"])
+    store.hand_over_cache(context["cache_dir"])
     if context["cwd"]:
         try:
             os.chdir(context["cwd"])
@@ -279,9 +277,3 @@ def _cwd() -> str:
         return os.getcwd()
     except OSError:
         return ""
-
-
-def _path(text: str) -> Any:
-    from pathlib import Path
-
-    return Path(text)

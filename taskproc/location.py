@@ -1,15 +1,15 @@
 """Where one task's files are, as seen from the driver, a worker, or a task that was unpickled elsewhere."""
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .construction import TaskRecord, label
+from .record import TaskRecord, label
 from .store import files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .task import TaskBase
 
 
@@ -52,18 +52,18 @@ class Location:
     @property
     def stdout(self) -> Path:
         """The log of the standard output."""
-        return Path(self.directory, files.STDOUT)
+        return _path(self.directory, files.STDOUT)
 
     @property
     def stderr(self) -> Path:
         """The log of the standard error."""
-        return Path(self.directory, files.STDERR)
+        return _path(self.directory, files.STDERR)
 
     def data_directory(self) -> Path:
         """Make the data directory, and give it."""
         if self.on_touch is not None:
             self.on_touch()
-        path = Path(self.directory, files.DATA)
+        path = _path(self.directory, files.DATA)
         try:
             path.mkdir()
         except FileExistsError:
@@ -90,6 +90,8 @@ class Location:
 
     def args(self) -> dict[str, Any]:
         """Show the arguments in plain JSON."""
+        import json
+
         shown: dict[str, Any] = json.loads(self._args)
         return shown
 
@@ -106,6 +108,8 @@ def located(task: TaskBase[Any]) -> Location:
 
 def locate(record: TaskRecord, class_directory: str, id: int | None = None) -> Location:
     """Place a task under its class's directory."""
+    import json
+
     return Location(
         record.config.name,
         record.digest,
@@ -121,3 +125,9 @@ def restore(cls: type[TaskBase[Any]], location: Location) -> TaskBase[Any]:
     task: TaskBase[Any] = object.__new__(cls)
     vars(task)["_task"] = location
     return task
+
+
+def _path(*parts: str) -> Path:
+    from pathlib import Path  # which most workers never need
+
+    return Path(*parts)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, Union, get_origin, overload
 
 from .errors import TaskDefinitionError
@@ -33,7 +32,6 @@ class Result(Protocol[R]):
         ...
 
 
-@dataclass(frozen=True)
 class Const(Generic[R]):
     """A fixed value where a task is asked for.
 
@@ -41,7 +39,27 @@ class Const(Generic[R]):
     3
     """
 
+    __slots__ = ("value",)
     value: R
+
+    def __init__(self, value: R) -> None:
+        object.__setattr__(self, "value", value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        msg = f"a Const cannot be changed; make another one than {self!r}"
+        raise AttributeError(msg)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Const, (self.value,)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Const and bool(self.value == other.value)
+
+    def __hash__(self) -> int:
+        return hash((Const, self.value))
+
+    def __repr__(self) -> str:
+        return f"Const(value={self.value!r})"
 
     def get_task_result(self) -> R:
         """Give the value."""

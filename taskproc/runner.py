@@ -102,8 +102,9 @@ class Runner:
         self._reports = reports
         self._inbox = inbox
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
-        self._held: list[list[Job]] = []
+        self._held: deque[_Command] = deque()
         self._pause = _FIRST_PAUSE
+        self._tried = 0.0
         self._staging = staging
         threading.Thread(target=self._run, name=f"taskproc-{plugin.name}", daemon=True).start()
 
@@ -131,6 +132,12 @@ class Runner:
         for job, ref in jobs:
             self._staging.adopt(job.nonce, ref)
         self._commands.put(_Command("adopt", list(jobs)))
+
+    def room_freed(self) -> None:
+        """Learn that one of its jobs has ended, so that one that was not taken may be now."""
+        if self._held and time.monotonic() > self._tried + _FIRST_PAUSE:
+            self._tried = time.monotonic()
+            self._commands.put(_Command("try_again"))
 
     def ref(self, nonce: str) -> JobRef | None:
         """Tell where an attempt was staged, if it was."""
@@ -164,24 +171,30 @@ class Runner:
         try:
             return self._commands.get(timeout=self._pause)
         except queue.Empty:
-            return _Command("submit", self._held.pop(0))
+            return self._held.popleft()
+
+    def _try_again(self, jobs: Sequence[Any]) -> None:
+        """Offer again now what was not taken before."""
+        self._pause = 0.0
 
     def _submit(self, jobs: Sequence[Job]) -> None:
         try:
             self._backend.submit(jobs)
             self._pause = _FIRST_PAUSE
         except BackendUnavailable as error:
-            self._hold(self._unreported(jobs), error)
+            self._hold(_Command("submit", self._unreported(jobs)), error)
         except SubmitUnknown as error:
             _LOGGER.warning("%s: %s; looking for the jobs before any second try", self.name, error)
             self._look_for(self._unreported(jobs))
 
-    def _hold(self, jobs: list[Job], error: Exception) -> None:
-        _LOGGER.warning("%s is not available (%s); %d jobs are submitted again later", self.name, error, len(jobs))
-        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
-        self._held.append(jobs)
-        for job in jobs:
-            self._reports.waiting(job, str(error))
+    def _hold(self, command: _Command, error: Exception) -> None:
+        """Keep a call that the scheduler could not take, for later."""
+        _LOGGER.warning("%s is not available (%s); %d jobs must wait for it", self.name, error, len(command.jobs))
+        self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self._pause * 2))
+        self._held.append(command)
+        if command.kind == "submit":
+            for job in command.jobs:
+                self._reports.waiting(job, str(error))
 
     def _look_for(self, jobs: list[Job]) -> None:
         """After a submit without an answer, find out what became of its jobs."""
@@ -191,22 +204,35 @@ class Runner:
                 self._reports.finished(job, Outcome("lost", "the backend does not know whether it took the job"))
             return
         refs = self._staging.refs
-        found = [(job, refs[job.nonce]) for job in jobs if job.nonce in refs]
-        never = list(adopt(found)) if found else []
-        self._held.append(never + [job for job in jobs if job.nonce not in refs])
+        self._adopt([(job, refs[job.nonce]) for job in jobs if job.nonce in refs])
+        unstaged = [job for job in jobs if job.nonce not in refs]
+        if unstaged:
+            self._held.append(_Command("submit", unstaged))
 
     def _adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> None:
-        for job in self._backend.adopt(jobs):  # type: ignore[attr-defined]  # only durable backends are asked
+        try:
+            never = self._backend.adopt(jobs)  # type: ignore[attr-defined]  # only durable backends are asked
+        except BackendUnavailable as error:
+            self._hold(_Command("adopt", jobs), error)
+            return
+        for job in never:
             self._inbox.put(Message("never taken", job.nonce))
 
     def _cancel(self, jobs: Sequence[Job]) -> None:
-        held = {job.nonce for group in self._held for job in group}
+        """Drop what the scheduler has not taken yet, and have the rest ended."""
+        doomed = {job.nonce for job in jobs}
+        dropped: set[str] = set()
+        held, self._held = self._held, deque()
+        for command in held:
+            if command.kind == "submit":
+                dropped.update(job.nonce for job in command.jobs if job.nonce in doomed)
+                command = _Command("submit", [job for job in command.jobs if job.nonce not in doomed])
+            if command.jobs:
+                self._held.append(command)
         for job in jobs:
-            if job.nonce in held:
+            if job.nonce in dropped:
                 self._reports.finished(job, Outcome("cancelled"))
-        self._held = [[job for job in group if job not in jobs] for group in self._held]
-        self._held = [group for group in self._held if group]
-        self._backend.cancel([job for job in jobs if job.nonce not in held])
+        self._backend.cancel([job for job in jobs if job.nonce not in dropped])
 
     def _unreported(self, jobs: Sequence[Job]) -> list[Job]:
         return [job for job in jobs if job.nonce not in self._reports.reported]
@@ -214,7 +240,8 @@ class Runner:
     def _broken(self, command: _Command, error: Exception) -> None:
         """A call raised what it should not: the jobs at hand fail, with the backend's traceback in the log."""
         _LOGGER.error("the backend %s broke in %s():\n%s", self.name, command.kind, traceback.format_exc())
-        if command.kind == "submit":
+        if command.kind in ("submit", "adopt"):
+            jobs = command.jobs if command.kind == "submit" else [job for job, _ in command.jobs]
             text = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
-            for job in self._unreported(command.jobs):
+            for job in self._unreported(jobs):
                 self._reports.finished(job, Outcome("rejected", f"the backend {self.name} broke: {text}"))

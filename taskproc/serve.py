@@ -142,7 +142,7 @@ _watch: Watch | None = None
 
 def run_staged(*arguments: str) -> None:
     """Run one element of a staged set: its payloads, one after another."""
-    from .staging import run_element
+    from .element import run_element
 
     run_element(*arguments)
 

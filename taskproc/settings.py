@@ -31,6 +31,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
+from . import store
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -541,6 +542,10 @@ def _lines(file: Path) -> list[str]:
         return file.read_text().splitlines()
     except (OSError, UnicodeDecodeError):
         return []
+
+
+if store.handed_over:  # a worker that was given its driver's cache before it came here
+    Context.cache_dir = Path(store.handed_over)
 
 
 def __getattr__(name: str) -> Any:

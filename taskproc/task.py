@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, cast, overload
 
 from .config import OptionSource, StoreKind, TaskConfig, where_defined
-from .construction import TaskRecord, construct, label
 from .errors import FailedTaskError, TaskDefinitionError
 from .location import Location, located, restore
+from .record import TaskRecord, label
 from .requires import (
     Const,
     K,
@@ -27,6 +27,7 @@ from .requires import (
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from typing_extensions import TypeVar
 
@@ -46,13 +47,21 @@ __all__ = [
 ]
 
 
+@cache
+def _constructor() -> Any:
+    """Load `construction` when the first task is constructed, as most workers never do."""
+    from .construction import construct
+
+    return construct
+
+
 class TaskMeta(ABCMeta):
     """Makes `Class(arguments)` give the one living task with these arguments."""
 
     if not TYPE_CHECKING:  # a type checker reads the constructor from __init__
 
         def __call__(cls, *args, **kwargs):
-            return construct(cls, args, kwargs)
+            return _constructor()(cls, args, kwargs)
 
 
 class _TaskName:

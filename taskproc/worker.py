@@ -10,7 +10,6 @@ import pickle
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
@@ -264,6 +263,8 @@ def _as_failure(error: BaseException) -> BaseException:
 
 def _readable_traceback(error: BaseException) -> str:
     """Format a traceback from the task's own frames on."""
+    import traceback
+
     frames = error.__traceback__
     own = os.path.dirname(__file__)
     at = frames

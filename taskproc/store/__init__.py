@@ -1,18 +1,20 @@
 """The cache on disk: one directory per task class, and one for the runs."""
 from __future__ import annotations
 
-import hashlib
 import os
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .class_store import ClassStore
 
 _LONGEST_NAME = 200
 
 _caches: dict[str, Cache] = {}
 _class_stores: dict[str, ClassStore] = {}
+handed_over = ""
 
 
 class Cache:
@@ -34,6 +36,8 @@ class Cache:
         """Give a class's directory; a very long name is cut, and told apart by a digest."""
         encoded = name.encode("utf-8", "surrogatepass")
         if len(encoded) > _LONGEST_NAME:
+            import hashlib
+
             digest = hashlib.blake2b(encoded, digest_size=8).hexdigest()
             name = encoded[: _LONGEST_NAME - 17].decode("utf-8", "ignore") + "-" + digest
         return f"{self.root}/{name}"
@@ -52,8 +56,16 @@ def open_cache(directory: Path | str) -> Cache:
     return cache
 
 
+def hand_over_cache(directory: str) -> None:
+    """Use the cache of the driver that this process works for, unless its tasks say otherwise (`Context`)."""
+    global handed_over
+    handed_over = directory
+
+
 def current_cache() -> Cache:
     """Give the cache that `Context.cache_dir` names now."""
+    if handed_over and "taskproc.settings" not in sys.modules:
+        return open_cache(handed_over)
     from ..settings import Context
 
     return open_cache(Context.cache_dir)

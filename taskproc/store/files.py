@@ -9,7 +9,6 @@ import io
 import json
 import os
 import pickle
-import shutil
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -296,6 +295,8 @@ def remove(path: str) -> None:
     except FileNotFoundError:
         pass
     except (IsADirectoryError, PermissionError):
+        import shutil
+
         shutil.rmtree(path, ignore_errors=False)
 
 

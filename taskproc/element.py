@@ -1,0 +1,49 @@
+"""One element of a staged set, on whatever machine runs it: the main program of a cluster job.
+
+How a set lies on disk is told in `staging`, which workers do not import: it costs as much as a short task.
+"""
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from .frames import unpack_group
+from .handover import read_payload
+from .outcome import Outcome
+from .serve import run_alone
+from .store import files
+
+
+def run_element(staged: str, index: str, variable: str = "", first: str = "0") -> None:
+    """Run one element's payloads, one after another, and leave a mark for each.
+
+    Args:
+        staged: The set's directory.
+        index: The element, unless a variable of the environment names it.
+        variable: The name of that variable, with the element's index counted from `first`.
+        first: The variable's value for element 0.
+    """
+    element = int(index)
+    position = os.environ.get(variable, "") if variable else ""
+    if position.isdigit() and int(position) >= int(first):
+        element = int(position) - int(first)
+    with open(f"{staged}/payloads/{element}", "rb") as file:
+        content = file.read()
+    failed = False
+    for payload in unpack_group(content):
+        assignment, body = read_payload(payload)
+        outcome = run_alone(assignment, body)
+        if outcome.exit_code is None:
+            continue  # another copy of this worker has it, and will say how it ended
+        failed = failed or outcome.exit_code != 0
+        _mark(staged, assignment.nonce, outcome)
+    sys.exit(int(failed))
+
+
+def _mark(staged: str, nonce: str, outcome: Outcome) -> None:
+    """Leave a job's end mark, with the reason for its end as content."""
+    path = f"{staged}/ended/{nonce}-{outcome.exit_code}"
+    with suppress(OSError):  # on a full disk the name alone must do
+        files.write_text(f"{path}.tmp", outcome.reason)
+    os.replace(f"{path}.tmp", path)

@@ -1,0 +1,55 @@
+"""What taskproc itself knows of a task, and how it shows one to people."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .config import TaskConfig
+
+if TYPE_CHECKING:
+    from .task import TaskBase
+
+
+class TaskRecord:
+    """What taskproc itself knows of an instance in the process that constructed it.
+
+    Attributes:
+        digest: The identity, 16 bytes: the class's name and the canonical arguments.
+        bound: The constructor's arguments, defaults applied.
+        upstreams: The tasks that it needs, in the order of its requirements; one may stand there twice.
+        sequence: Grows with each construction, so that sorting by it puts every task behind its upstreams.
+    """
+
+    __slots__ = ("bound", "config", "digest", "sequence", "upstreams")
+
+    def __init__(self, config: TaskConfig, digest: bytes, bound: dict[str, Any]) -> None:
+        self.config = config
+        self.digest = digest
+        self.bound = bound
+        self.upstreams: tuple[TaskBase[Any], ...] = ()
+        self.sequence = -1
+
+    def identity(self) -> Any:
+        """Stand for this task inside another one's arguments."""
+        return {"task": self.config.name, "digest": self.digest.hex()}
+
+    def args(self) -> dict[str, Any]:
+        """Show the arguments in plain JSON."""
+        from .arguments import readable
+
+        shown: dict[str, Any] = readable(self.bound)
+        return shown
+
+
+def label(config: TaskConfig, bound: dict[str, Any], width: int = 80) -> str:
+    """Show a task as `Class(n=3)`, cut to a width."""
+    arguments = ", ".join(f"{name}={_short(value)}" for name, value in bound.items())
+    text = f"{config.short_name}({arguments})"
+    return text if len(text) <= width else text[: width - 4] + "...)"
+
+
+def _short(value: Any) -> str:
+    from .arguments import readable
+
+    shown = getattr(value, "__taskproc_identity__", None)
+    text = repr(readable(value)) if shown and not hasattr(value, "_task") else repr(value)
+    return text if len(text) <= 30 else text[:27] + "..."
