@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Orphan:
         source: The digest of the source it runs.
         upstreams: The digest of its upstreams' commit ids.
         directory: Its instance directory.
+        durable: Whether it may outlive its driver.
     """
 
     nonce: str
@@ -30,6 +32,7 @@ class Orphan:
     source: bytes
     upstreams: bytes
     directory: str
+    durable: bool
 
 
 class Orphans:
@@ -45,9 +48,16 @@ class Orphans:
 
     def find(self, claim: Claim) -> Orphan | None:
         """Give the attempt behind a dead run's claim, if it went to a worker elsewhere."""
-        if claim.run not in self._known:
-            self._known[claim.run] = self._read(f"{self._runs}/{claim.run}/ledger.jsonl")
-        return self._known[claim.run].get(claim.nonce)
+        return self._attempts(claim.run).get(claim.nonce)
+
+    def of(self, run: str) -> Iterable[Orphan]:
+        """Give all attempts that a dead run filed."""
+        return self._attempts(run).values()
+
+    def _attempts(self, run: str) -> dict[str, Orphan]:
+        if run not in self._known:
+            self._known[run] = self._read(f"{self._runs}/{run}/ledger.jsonl")
+        return self._known[run]
 
     def _read(self, path: str) -> dict[str, Orphan]:
         found: dict[str, Orphan] = {}
@@ -56,7 +66,8 @@ class Orphans:
             if entry.get("kind") == "accepted":
                 ids[str(entry.get("nonce"))] = str(entry.get("id"))
             elif entry.get("kind") == "staged":
-                found.update(_read_set(str(entry.get("backend")), Path(str(entry.get("set")))))
+                durable = entry.get("durable") is not False
+                found.update(_read_set(str(entry.get("backend")), Path(str(entry.get("set"))), durable))
         for nonce, id in ids.items():
             if nonce in found:
                 found[nonce] = replace(found[nonce], ref=replace(found[nonce].ref, id=id))
@@ -78,7 +89,13 @@ def withdraw(directory: str, nonce: str) -> bool:
     return False
 
 
-def _read_set(backend: str, staged: Path) -> dict[str, Orphan]:
+def is_filed(directory: str, nonce: str) -> bool:
+    """Whether an attempt waits for its worker, or its worker has not ended."""
+    states = ("queued", "running", "committing")
+    return any(os.path.exists(f"{directory}/{files.ATTEMPT}{state}.{nonce}") for state in states)
+
+
+def _read_set(backend: str, staged: Path, durable: bool) -> dict[str, Orphan]:
     try:
         groups = read_set(staged)
     except (OSError, ValueError, KeyError):
@@ -91,6 +108,7 @@ def _read_set(backend: str, staged: Path) -> dict[str, Orphan]:
             bytes.fromhex(entry["source"]),
             bytes.fromhex(entry["upstreams"]),
             entry["directory"],
+            durable,
         )
         for element, group in enumerate(groups)
         for entry in group

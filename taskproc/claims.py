@@ -106,15 +106,22 @@ class Claims:
                 connection.execute("DELETE FROM runs WHERE run = ?", (self.run,))
         self._connection.close()
 
-    def forget_dead_runs(self) -> None:
-        """Strike out dead runs that hold no claims any more."""
+    def dead_runs(self) -> list[str]:
+        """Name the runs in the table that are dead."""
         runs = [row[0] for row in self._connection.execute("SELECT run FROM runs WHERE run != ?", (self.run,))]
-        gone = [(run,) for run in runs if self.is_dead(run)]
-        if gone:
-            with self._transaction() as connection:
-                connection.executemany(
-                    "DELETE FROM runs WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM claims WHERE run = ?1)", gone
-                )
+        return [run for run in runs if self.is_dead(run)]
+
+    def of(self, run: str) -> dict[bytes, Claim]:
+        """Give all claims of a run."""
+        rows = self._connection.execute("SELECT digest, run, nonce FROM claims WHERE run = ?", (run,)).fetchall()
+        return {digest: Claim(run, nonce) for digest, run, nonce in rows}
+
+    def strike_out(self, run: str) -> None:
+        """Remove a dead run from the table, if it holds no claims any more."""
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM runs WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM claims WHERE run = ?1)", (run,)
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -212,6 +212,8 @@ class Driver:
     def _hand_over(self, runner: Runner) -> None:
         count = min(runner.room, len(runner.backlog))
         nodes = [runner.backlog.popleft() for _ in range(count)]
+        if nodes and self._claims.met_others(self._last_number):
+            self._jobs.look_up(nodes)
         jobs = {node: self._jobs.make(node, self._jobs.place(node, self._tries.get(node, 0))) for node in nodes}
         ours = self._claim(nodes, jobs)
         for node in ours:
@@ -257,6 +259,7 @@ class Driver:
         meta = known.store.peek([self._graph.digest(node)])[0]
         if meta is None or self._plan.why_stale(node, meta):
             return False
+        self._jobs.look_up([node])
         self._finish(node, meta, "cached")
         return True
 
@@ -314,7 +317,9 @@ class Driver:
     def _look_elsewhere(self) -> None:
         """Go on with what other drivers had claimed: done by them, free again, or left by a dead one."""
         adopted: dict[Runner, list[tuple[Job, JobRef]]] = {}
-        for node, orphan in self._elsewhere.look():
+        free = self._elsewhere.look()
+        self._jobs.look_up(node for node, _ in free)
+        for node, orphan in free:
             if self._done_elsewhere(node):
                 continue
             if orphan is not None and self._wanted(node, orphan):
@@ -387,6 +392,7 @@ class Driver:
         del self._attempts[attempt.job.nonce]
         if attempt.runner is not None:
             attempt.runner.load -= 1
+            attempt.runner.room_freed()
         if meta is not None:
             if outcome.reason or outcome.exit_code:
                 reason = outcome.reason or f"its worker ended with exit status {outcome.exit_code}"

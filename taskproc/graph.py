@@ -105,6 +105,7 @@ class TaskGraph:
         for node, task in enumerate(self.tasks):
             nodes_of.setdefault(type(task), []).append(node)
         for cls, nodes in nodes_of.items():
+            self.classes[cls].store.ids.look_again()
             found = self.classes[cls].store.peek([self.digest(node) for node in nodes])
             for node, meta in zip(nodes, found, strict=True):
                 metas[node] = meta

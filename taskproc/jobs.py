@@ -5,19 +5,19 @@ import itertools
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .construction import label
 from .errors import OptionError, SettingsError
 from .graph import Plan, TaskClass
 from .handover import Assignment, PackedResult, StoredResult
 from .options import build_options
 from .packing import Packer
 from .plugin import BackendPlugin, Job
+from .record import label
 from .requires import PRIVATE, Const, MappedTask, parts
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class JobMaker:
             if not cls._task_config.interactive and not callable(cls._task_config.backend_options):  # type: ignore[attr-defined]  # a task class
                 self.place(nodes[0], 0)
         self._packer.register(nodes_of)
+        for known in self.graph.classes.values():
+            known.store.ids.note_found()
         for cls, nodes in nodes_of.items():
             known = self.graph.classes[cls]
             known.store.make_ready()
@@ -180,6 +182,20 @@ class JobMaker:
         self._seconds[cls] = seconds if before is None else 0.8 * before + 0.2 * seconds
         if value is not None and len(value) <= _HELD_VALUE:
             self.values[node] = value
+
+    def look_up(self, nodes: Iterable[int]) -> None:
+        """Go by the ids that other drivers may have noted for these nodes since this run set its own aside."""
+        nodes_of: dict[type, list[int]] = {}
+        for node in self._fresh.intersection(nodes):
+            nodes_of.setdefault(type(self.graph.tasks[node]), []).append(node)
+        for cls, among in nodes_of.items():
+            table = self.graph.classes[cls].store.ids
+            table.look_again()
+            ids = table.lookup([self.graph.digest(node) for node in among])
+            for node in among:
+                if self.graph.digest(node) in ids:
+                    self.ids[node] = ids[self.graph.digest(node)]
+                    self._fresh.discard(node)
 
     def unplaced(self, node: int) -> bool:
         """Whether a node's id was only set aside, so that it must be noted once its directory is made."""

@@ -46,9 +46,7 @@ class RunDirectory:
     def close(self, keep: bool) -> None:
         """Let go of the lock, and unless workers live on, remove what only they need."""
         if not keep:
-            for name in os.listdir(self.path):
-                if name in ("output", "apart") or name.startswith("classes-"):
-                    files.remove(f"{self.path}/{name}")
+            tidy(self.path)
         os.close(self._lock)
 
 
@@ -92,6 +90,17 @@ class Ledger:
         """Write out, and close."""
         self.flush()
         os.close(self._fd)
+
+
+def tidy(path: str) -> None:
+    """Remove from a run's directory what only its driver and its workers needed."""
+    try:
+        names = os.listdir(path)
+    except FileNotFoundError:  # removed by hand
+        return
+    for name in names:
+        if name in ("output", "apart") or name.startswith("classes-"):
+            files.remove(f"{path}/{name}")
 
 
 def read_ledger(path: str) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from .adoption import Orphans
+from .aftermath import tidy_up
 from .choice import BackendChoice
 from .chronicle import Chronicle, Watcher
 from .claims import Claims
@@ -57,6 +58,7 @@ class Session:
         self._choice = BackendChoice(settings, overall, request.specific, options)
         self._limits = Limits({**settings.limits, **request.rate_limits})
         self._runners: dict[str, Runner] = {}
+        self._orphans = Orphans(cache.runs)
         self._inbox: Inbox = Inbox()
         self._driver: Driver | None = None
         self._started = time.monotonic()
@@ -76,9 +78,10 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         keep = self._driver is not None and self._driver.left_alive
+        # The directory first: while the table names this run, the next one sees to what a kill leaves here.
+        self._run.close(keep)
         self._claims.close(keep)
         self._ledger.close()
-        self._run.close(keep)
         forget_context(self._run.context)
 
     def drive(self, last_number: int) -> Driver:
@@ -92,7 +95,7 @@ class Session:
         jobs = JobMaker(self._plan, packer, self._plugins, self._choice, self._run.context, packed)
         try:
             jobs.prepare()
-            self._claims.forget_dead_runs()
+            tidy_up(self._claims, self._orphans, self._cache.runs)
         except (OSError, sqlite3.Error) as error:
             raise self._unwritable(error) from error
         self._warn_of_unmatched()
@@ -107,12 +110,13 @@ class Session:
                 self._inbox,
                 on_error=self._request.on_error,
                 all_interactive=self._request.force_interactive,
-                elsewhere=Elsewhere(self._claims, Orphans(self._cache.runs)),
+                elsewhere=Elsewhere(self._claims, self._orphans),
                 last_number=last_number,
             )
             if self._request.dump_generations:
                 driver.generations = []
             self._run_to_the_end(driver)
+        tidy_up(self._claims, self._orphans, self._cache.runs)
         return driver
 
     def _run_to_the_end(self, driver: Driver) -> None:
@@ -202,7 +206,7 @@ class Session:
             serve=serve_command(self._run.path),
         )
         backend = plugin.factory(context)
-        reports.durable = backend.capabilities.durable
+        reports.durable = staging.durable = backend.capabilities.durable
         return Runner(plugin, backend, reports, staging, self._inbox)
 
 

@@ -13,11 +13,10 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .frames import pack_group, unpack_group
+from .frames import pack_group
 from .handover import read_payload
 from .outcome import Outcome
 from .plugin import Job, JobRef
@@ -41,6 +40,7 @@ class StagedSets:
 
     Attributes:
         refs: Where each attempt of this run was staged, by nonce.
+        durable: Whether the backend's jobs outlive their driver.
     """
 
     def __init__(self, directory: str, ledger: Ledger, backend: str) -> None:
@@ -50,6 +50,7 @@ class StagedSets:
         self._seen: dict[Path, set[str]] = {}
         self._groups: dict[Path, list[list[str]]] = {}
         self.refs: dict[str, JobRef] = {}
+        self.durable = True
 
     def stage(self, groups: Sequence[Sequence[Job]]) -> Path:
         """File the jobs as one set; element i runs `groups[i]`, one after another."""
@@ -62,7 +63,9 @@ class StagedSets:
             (staged / "payloads" / str(index)).write_bytes(pack_group([payload for payload, _ in payloads]))
             entries.append([entry for _, entry in payloads])
         (staged / JOBS).write_text(json.dumps({"backend": self._backend, "groups": entries}), encoding="utf-8")
-        self._ledger.write({"kind": "staged", "backend": self._backend, "set": str(staged)})
+        self._ledger.write(
+            {"kind": "staged", "backend": self._backend, "set": str(staged), "durable": self.durable}
+        )
         self._groups[staged] = [[job.nonce for job in group] for group in groups]
         for index, group in enumerate(groups):
             self.refs.update((job.nonce, JobRef(staged, index)) for job in group)
@@ -115,34 +118,6 @@ def read_set(staged: Path) -> list[list[dict[str, Any]]]:
     groups: list[list[dict[str, Any]]] = json.loads((staged / JOBS).read_text(encoding="utf-8"))["groups"]
     return groups
 
-
-def run_element(directory: str, index: str, variable: str = "", first: str = "0") -> None:
-    """Run one element of a set on this machine: the main program of a cluster job."""
-    from .serve import run_alone
-
-    staged = Path(directory)
-    element = int(index)
-    position = os.environ.get(variable, "") if variable else ""
-    if position.isdigit() and int(position) >= int(first):
-        element = int(position) - int(first)
-    content = (staged / "payloads" / str(element)).read_bytes()
-    failed = False
-    for payload in unpack_group(content):
-        assignment, body = read_payload(payload)
-        outcome = run_alone(assignment, body)
-        if outcome.exit_code is None:
-            continue  # another copy of this worker has it, and will say how it ended
-        failed = failed or outcome.exit_code != 0
-        _mark(staged, assignment.nonce, outcome)
-    sys.exit(int(failed))
-
-
-def _mark(staged: Path, nonce: str, outcome: Outcome) -> None:
-    """Leave a job's end mark, with the reason for its end as content."""
-    path = f"{staged}/ended/{nonce}-{outcome.exit_code}"
-    with suppress(OSError):  # on a full disk the name alone must do
-        files.write_text(f"{path}.tmp", outcome.reason)
-    os.replace(f"{path}.tmp", path)
 
 
 def _filed(job: Job) -> tuple[bytes, dict[str, Any]]:

@@ -11,6 +11,7 @@ from ..errors import ResultNotFoundError
 from . import files
 from .files import DamagedResultError, Meta
 from .ids import IdTable
+from .locks import locked
 from .packed import PackedRows, Row
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class ClassStore:
     def peek(self, digests: Sequence[bytes]) -> list[Meta | None]:
         """Read the provenance of each task's result; None for one that has none, or a damaged one."""
         found = self.packed.peek(digests) if self.packed.exists() else {}
-        ids = self.ids.lookup(digests) if len(found) < len(digests) else {}
+        ids = self.ids.lookup([digest for digest in digests if digest not in found])
         return [found.get(digest) or self._peek_tree(digest, ids.get(digest)) for digest in digests]
 
     def peek_instance(self, directory: str, digest: bytes) -> Meta | None:
@@ -123,10 +124,10 @@ class ClassStore:
         path = f"{self.directory}/sources/{digest.hex()}.txt"
         if os.path.exists(path):
             return
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{os.getpid()}.tmp"
-        files.write_text(temporary, text)
-        os.replace(temporary, path)
+        with locked(os.path.dirname(path)):
+            # One name for all drivers, so that what a killed one left is taken up by the next.
+            files.write_text(f"{path}.tmp", text)
+            os.replace(f"{path}.tmp", path)
 
     def load_source(self, digest: bytes) -> str | None:
         """Read a kept source; None if it is not there."""

@@ -33,6 +33,8 @@ class IdTable:
         self._next = -1  # the counter when all ids were last read; -1: never
         self._table: Any = None
         self._stamp: tuple[int, int] | None = None
+        self._looked = False  # whether results without a noted id were looked for
+        self._unnoted: dict[bytes, int | None] = {}
 
     def lookup(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         """Give the ids of those tasks that have one."""
@@ -40,8 +42,20 @@ class IdTable:
         missing = [digest for digest in digests if digest not in self._known]
         if missing and self._stamp is not None:
             self._read(missing)
+            if not self._looked and any(digest not in self._known for digest in missing):
+                self._find_unnoted()
         known = self._known
         return {digest: known[digest] for digest in digests if digest in known}
+
+    def look_again(self) -> None:
+        """Look at the directories, too, when an id is missing: another driver may have died since the last look."""
+        self._looked = False
+
+    def note_found(self) -> None:
+        """Note the ids of results that their driver had no time to note."""
+        if self._unnoted:
+            self.assign(self._unnoted)
+            self._unnoted = {}
 
     def allot(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         """Give the ids of all these tasks, new ones to those that have none."""
@@ -69,7 +83,8 @@ class IdTable:
             others_came = following != self._next
             for digest, id in wanted.items():
                 key = digest.hex()
-                known = table.get(key) if others_came else None
+                # An id that was set aside is noted without a trace in the counter.
+                known = table.get(key) if others_came or id is not None else None
                 if known is None:
                     if id is None:
                         id, following = following, following + 1
@@ -86,15 +101,15 @@ class IdTable:
             self._table.close()
             self._table = None
 
-    def _read(self, missing: Sequence[bytes]) -> None:
-        """Read the ids of a few tasks, or all at once."""
+    def _read(self, missing: Sequence[bytes] | None) -> None:
+        """Read the ids of a few tasks, or all at once; None: all."""
         try:
             # Not read-only, because only a writer can roll back what a killed driver left half done.
             connection = sqlite3.connect(f"file:{quote(self._path)}?mode=rw", uri=True, timeout=60)
         except sqlite3.OperationalError as error:
             raise CacheError(f"{self._path} cannot be opened: {error}") from error
         try:
-            if len(missing) <= _FEW and self._next < 0:
+            if missing is not None and len(missing) <= _FEW:
                 query = "SELECT key, value FROM Cache WHERE key = ? AND raw = 1"
                 for digest in missing:
                     self._note(connection.execute(query, (digest.hex(),)))
@@ -121,6 +136,35 @@ class IdTable:
                     known[bytes.fromhex(key)] = id
                 except (ValueError, TypeError):
                     continue
+
+    def _find_unnoted(self) -> None:
+        """Learn the ids of results whose driver died between their commit and its note of the id it had set aside."""
+        self._looked = True
+        present = self._present()
+        if present:
+            self._read(None)
+            for identity, id in self._identities(present.difference(self._known.values())).items():
+                if identity not in self._known:
+                    self._known[identity] = id
+                    self._unnoted[identity] = id
+
+    def _present(self) -> set[int]:
+        try:
+            return {int(name) for name in os.listdir(f"{self._directory}/results") if name.isdecimal()}
+        except OSError:
+            return set()
+
+    def _identities(self, ids: Iterable[int]) -> dict[bytes, int]:
+        """Tell whose results lie in these directories."""
+        found: dict[bytes, int] = {}
+        for id in sorted(ids):
+            try:
+                meta = files.peek(f"{self._directory}/results/{id}/{files.RESULT}")
+            except files.DamagedResultError:
+                continue
+            if meta is not None:
+                found[meta.identity] = id
+        return found
 
     def _open(self) -> Any:
         self._forget_if_replaced()
@@ -157,28 +201,16 @@ class IdTable:
             raise CacheError(f"{self._path} is damaged and cannot be put aside: {error.strerror}") from error
         logging.getLogger(__name__).warning("%s was damaged; it is made anew from the results", self._path)
         self._known.clear()
+        self._unnoted.clear()
         self._next = -1
         self._stamp = None
 
     def _recover(self) -> None:
         """Take the ids of results that are there without a table."""
-        results = f"{self._directory}/results"
-        try:
-            ids = sorted(int(name) for name in os.listdir(results) if name.isdigit())
-        except OSError:
-            return
-        if not ids:
-            return
-        found: dict[bytes, int | None] = {}
-        for id in ids:
-            try:
-                meta = files.peek(f"{results}/{id}/{files.RESULT}")
-            except files.DamagedResultError:
-                continue
-            if meta is not None:
-                found[meta.identity] = id
-        self.reserve(ids[-1] + 1)
-        self.assign(found)
+        present = self._present()
+        if present:
+            self.reserve(max(present) + 1)
+            self.assign(dict(self._identities(present)))
 
     def _forget_if_replaced(self) -> None:
         """Forget all when somebody removed the directory by hand, which is a legal way to clear it."""
@@ -186,6 +218,8 @@ class IdTable:
         if stamp != self._stamp:
             self.close()
             self._known.clear()
+            self._unnoted.clear()
+            self._looked = False
             self._next = -1
             self._stamp = stamp
 

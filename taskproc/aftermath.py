@@ -1,0 +1,34 @@
+"""Tidies up after drivers that died, once nothing of theirs is alive and nobody may want to follow their jobs."""
+from __future__ import annotations
+
+from .adoption import Orphan, Orphans, is_filed, withdraw
+from .claims import Claims
+from .ledger import tidy
+
+
+def tidy_up(claims: Claims, orphans: Orphans, runs: str) -> None:
+    """Remove what dead runs left: scratch files, claims on attempts that have ended, and their entries.
+
+    The claim on an attempt that may still run elsewhere stays: a run that wants the task will find the attempt by it,
+    and follow it or withdraw it.
+
+    Args:
+        claims: The claims of all drivers.
+        orphans: Finds what dead drivers filed.
+        runs: The cache's directory of runs.
+    """
+    for run in claims.dead_runs():
+        alive = {orphan.nonce for orphan in orphans.of(run) if _may_run(orphan)}
+        over = [digest for digest, claim in claims.of(run).items() if claim.nonce not in alive]
+        claims.take_over(over, run)
+        if not alive:
+            tidy(f"{runs}/{run}")
+            claims.strike_out(run)
+
+
+def _may_run(orphan: Orphan) -> bool:
+    """Whether an attempt may outlive its driver; one that may not is taken out of the race."""
+    if not orphan.durable:
+        withdraw(orphan.directory, orphan.nonce)
+        return False
+    return is_filed(orphan.directory, orphan.nonce)

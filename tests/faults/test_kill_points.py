@@ -1,0 +1,100 @@
+"""`kill -9` of the driver or of a worker, at each call that touches the cache: no corrupt state, nothing done is lost."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.killing import Stage, of_each_kind
+from tests.faults.nursery import Nursery
+
+STORES = ["tree", "packed"]
+
+
+def check(problems: list[str], points: int) -> None:
+    """Fail with the name of every kill point after which something was not as promised."""
+    assert points > 0
+    assert not problems, "\n".join([f"{len(problems)} problems at {points} kill points:", *problems])
+
+
+@pytest.fixture
+def stage(nursery: Nursery, tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
+    """Give a place where drivers are killed."""
+    return Stage(nursery, tmp_path, *request.param)
+
+
+def named(*cases: tuple[str, str, str]) -> pytest.MarkDecorator:
+    """Play these cases: backend, store, and what the victim does."""
+    ids = ["-".join(case) for case in cases]
+    return pytest.mark.parametrize("stage", cases, indirect=True, ids=ids)
+
+
+@pytest.mark.slow
+@named(("thread", "tree", "first"), ("thread", "packed", "first"), ("thread", "packed", "emptied"))
+def test_killed_at_one_call_of_each_kind(stage: Stage):
+    points = of_each_kind(stage.calls())[::3]
+    check([problem for at in points for problem in stage.kill(at)], len(points))
+
+
+@pytest.mark.slow
+@named(("process", "tree", "cleared"), ("process", "packed", "first"))
+def test_killed_while_workers_run(stage: Stage):
+    points = of_each_kind(stage.calls())[-60::4]
+    check([problem for at in points for problem in stage.kill(at)], len(points))
+
+
+@pytest.mark.slow
+@named(("prefix", "tree", "first"), ("standin", "tree", "first"))
+def test_killed_with_jobs_filed(stage: Stage):
+    calls = stage.calls()
+    points = [at for at in of_each_kind(calls) if "/.runs/" in calls[at - 1]][-24::4]
+    check([problem for at in points for problem in stage.kill(at, wait=stage.backend != "standin")], len(points))
+
+
+@pytest.mark.slow
+@named(("process", "tree", "first"), ("process", "packed", "first"))
+def test_next_run_starts_before_the_last_ones_workers_are_gone(stage: Stage):
+    points = of_each_kind(stage.calls())[-40::8]
+    check([problem for at in points for problem in stage.kill(at, wait=False)], len(points))
+
+
+@pytest.mark.slow
+@named(("process", "tree", "first"), ("prefix", "tree", "first"))
+def test_worker_killed_at_a_call(stage: Stage):
+    points = range(1, 25, 3 if stage.backend == "process" else 8)
+    check([problem for at in points for problem in stage.kill_worker(at)], len(points))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+@named(
+    *[("thread", store, what) for store in STORES for what in ("first", "cleared", "emptied")],
+    *[("process", store, "first") for store in STORES],
+)
+def test_killed_at_every_call(stage: Stage):
+    points = range(1, len(stage.calls()) + 1)
+    check([problem for at in points for problem in stage.kill(at)], len(points))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+@named(
+    *[("prefix", store, "first") for store in STORES],
+    *[("standin", store, "first") for store in STORES],
+    *[("process", store, what) for store in STORES for what in ("cleared", "emptied")],
+)
+@pytest.mark.parametrize("wait", [True, False], ids=["after a while", "at once"])
+def test_killed_at_two_calls_of_each_kind(stage: Stage, wait: bool):
+    points = of_each_kind(stage.calls())
+    check([problem for at in points for problem in stage.kill(at, wait)], len(points))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@named(*[(backend, store, "first") for backend in ("process", "prefix") for store in STORES])
+def test_worker_killed_at_every_call(stage: Stage):
+    points = range(1, 60)
+    check([problem for at in points for problem in stage.kill_worker(at)], len(points))
