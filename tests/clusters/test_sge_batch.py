@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from taskproc.plugin import BackendUnavailable, Job, SubmitUnknown
 from taskproc_backends.shell import Shell, ShellOptions, prologue
 from taskproc_backends.templates import load
+
+from taskproc.plugin import BackendUnavailable, Job, SubmitUnknown
 from tests.clusters.sge import QUEUE, SgeCluster
 from tests.unit.batch_kit import Bench
 
