@@ -111,6 +111,8 @@ def _sentence(state: JobState, job_id: str, code: int | None, number: int | None
         return f"job {job_id} was cancelled{place}, not by this run{told}"
     if number is not None:
         return f"job {job_id} was killed by {signal_name(number)}{place}{told}{_used(state)}"
+    if code is None:
+        return f"job {job_id} ended{place}, and nobody says how{told}"
     return f"job {job_id} ended{place} with exit status {code}{told}"
 
 
