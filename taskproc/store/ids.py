@@ -142,7 +142,8 @@ class IdTable:
         self._looked = True
         present = self._present()
         if present:
-            self._read(None)
+            if self._stamp is not None:  # else the table was damaged, and has just been put aside
+                self._read(None)
             for identity, id in self._identities(present.difference(self._known.values())).items():
                 if identity not in self._known:
                     self._known[identity] = id
