@@ -336,5 +336,5 @@ class Bench:
     def _let_go(self) -> None:
         self._calls.put(None)
         self._ledger.close()
-        self._run.close(keep=True)
+        self._run.close(True)
         forget_context(self._run.context)

@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import logging
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +24,10 @@ from .pilot import Run, cancel_jobs, close_servers, run_group
 _WINDOW = 2000
 _GROUP_SECONDS = 0.2  # a Dask task holds about as much work as this
 _LARGEST_GROUP = 64
+_AHEAD = 3  # Dask tasks of short jobs that are sent ahead, for each slot
+_PROBE_SECONDS = 1.0  # jobs of a class that nobody knows are short if some have ended by then
 _CONNECT_SECONDS = 30
+_NOBODY_ELSE = "127.0.0.1:0"  # Dask serves its dashboard, whether asked to or not; let it be for this machine alone
 _CLOSE_SECONDS = 3
 
 
@@ -35,7 +41,11 @@ class _Group:
 
 
 class DaskBackend:
-    """Hands jobs to a Dask scheduler, and reports as the futures end."""
+    """Hands jobs to a Dask scheduler, and reports as the futures end.
+
+    Long jobs go to Dask at once, whatever their number: it queues them, and a cluster that adapts sees the demand.
+    Short ones are put together into groups, and kept here until there is room for them.
+    """
 
     def __init__(self, context: BackendContext) -> None:
         self.capabilities = Capabilities(window=_WINDOW, latency=0.0 if _is_here(context.options) else 10.0)
@@ -46,27 +56,40 @@ class DaskBackend:
         self._run = Run(tuple(context.serve), str(self._started), f"taskproc-{secrets.token_hex(8)}")
         self._cluster: Any = None
         self._client: Any = None
+        self._queues: dict[str, deque[Job]] = {}
+        self._seconds: dict[str, float] = {}
         self._groups: dict[str, _Group] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._slots = context.max_workers
+        self._looked = float("-inf")
+        self._numbers = itertools.count()
         self._closed = False
 
     def submit(self, jobs: Sequence[Job]) -> None:
         self._connect()
-        ready: list[tuple[Job, bytes]] = []
         for job in jobs:
-            try:
-                ready.append((job, job.payload()))
-            except Exception as error:
-                self._report.finished(job, Outcome("rejected", f"{type(error).__name__}: {error}"))
-        for group in _grouped(ready, self._slots()):
-            for job in group.jobs.values():
-                self._report.accepted(job, self._key(job.nonce))
-            self._send(group)
+            self._report.accepted(job, self._key(job.nonce))
+        with self._lock:
+            for job in jobs:
+                self._queues.setdefault(job.task, deque()).append(job)
+                if job.expected is not None:
+                    self._seconds.setdefault(job.task, job.expected)
+        self._pump()
+        unknown = [task for task in self._queues if task not in self._seconds]
+        if unknown:
+            probe = threading.Timer(_PROBE_SECONDS, self._take_for_long, [unknown])
+            probe.daemon = True
+            probe.start()
 
     def cancel(self, jobs: Sequence[Job]) -> None:
         wanted = {job.nonce for job in jobs}
         with self._lock:
+            queued = [job for queue in self._queues.values() for job in queue if job.nonce in wanted]
+            for task, queue in self._queues.items():
+                self._queues[task] = deque(job for job in queue if job.nonce not in wanted)
             groups = [group for group in self._groups.values() if wanted & group.jobs.keys()]
+        for job in queued:
+            self._report.finished(job, Outcome("cancelled"))
         if not groups:
             return
         nonces = sorted(nonce for group in groups for nonce in wanted & group.jobs.keys())
@@ -74,13 +97,14 @@ class DaskBackend:
         # A group that runs answers by itself, now that its job was ended; one that waits need not be waited for.
         waiting = [group.future for group in groups if group.jobs.keys() <= wanted and not running & group.jobs.keys()]
         with contextlib.suppress(Exception):
-            self._client.cancel(waiting, asynchronous=False)
+            self._client.cancel([future for future in waiting if future is not None])
 
     def close(self, detach: bool) -> None:
         self._closed = True
         if self._client is None:
             return
         with self._lock:
+            self._queues.clear()
             left = [nonce for group in self._groups.values() for nonce in group.jobs]
         if left:
             self._on_workers(cancel_jobs, left)
@@ -106,10 +130,15 @@ class DaskBackend:
             raise BackendUnavailable(msg) from error
         self._client.subscribe_topic(self._run.topic, self._tell_started)
 
-    def _slots(self) -> int:
-        """How many jobs run at once, as far as is known."""
-        workers = self._client.scheduler_info(n_workers=-1).get("workers", {})
-        return sum(worker.get("nthreads", 1) for worker in workers.values()) or self._context.max_workers
+    def _look_at_slots(self) -> None:
+        """See, now and then, how many jobs run at once."""
+        now = time.monotonic()
+        if now < self._looked + 1.0:
+            return
+        self._looked = now
+        with contextlib.suppress(Exception):
+            threads = sum(self._client.nthreads().values())
+            self._slots = max(threads, self._options.workers or 1)
 
     def _on_workers(self, function: Any, argument: Any) -> list[Any]:
         """Call a function in every Dask worker; those that cannot be reached have lost their jobs anyway."""
@@ -128,45 +157,97 @@ class DaskBackend:
 
     # --- jobs ---
 
+    def _pump(self) -> None:
+        """Send what there is room for."""
+        self._look_at_slots()
+        with self._lock:
+            room = _AHEAD * self._slots - len(self._groups)
+            for task, queue in self._queues.items():
+                while queue and (room > 0 or self._is_long(task)):
+                    room -= 1
+                    self._send_first(queue, self._size(task, len(queue)))
+
+    def _is_long(self, task: str) -> bool:
+        return self._seconds.get(task, 0.0) >= _GROUP_SECONDS
+
+    def _size(self, task: str, waiting: int) -> int:
+        """How many jobs to put together: as many as make up some work, but something is left for every slot."""
+        if task not in self._seconds:
+            return 1
+        worthwhile = int(_GROUP_SECONDS / max(self._seconds[task], 1e-4))
+        return max(1, min(_LARGEST_GROUP, worthwhile, -(-waiting // self._slots)))
+
+    def _take_for_long(self, tasks: Sequence[str]) -> None:
+        """Take jobs of which none has ended for long ones."""
+        with self._lock:
+            for task in tasks:
+                self._seconds.setdefault(task, _GROUP_SECONDS)
+        self._pump()
+
+    def _send_first(self, queue: deque[Job], size: int) -> None:
+        """Send the first jobs of a queue, but for those that cannot be pickled."""
+        group = _Group({}, {})
+        while queue and len(group.jobs) < size:
+            job = queue.popleft()
+            try:
+                group.payloads[job.nonce] = job.payload()
+                group.jobs[job.nonce] = job
+            except Exception as error:
+                self._report.finished(job, Outcome("rejected", f"{type(error).__name__}: {error}"))
+        if group.jobs:
+            self._send(group)
+
     def _send(self, group: _Group) -> None:
         first = next(iter(group.jobs.values()))
-        tell = not _short(first)
-        key = self._key(first.nonce)
+        key = f"{self._key(first.nonce)}-{next(self._numbers)}"  # Dask would give the old answer to a key that it knows
+        tell = first.task not in self._seconds or self._is_long(first.task)
         with self._lock:
             self._groups[key] = group
-        group.future = self._client.submit(
-            run_group, self._run, list(group.payloads.items()), tell, key=key, pure=False, retries=0
-        )
+        try:
+            group.future = self._client.submit(
+                run_group, self._run, list(group.payloads.items()), tell, key=key, pure=False, retries=0
+            )
+        except Exception as error:
+            self._settle(key, [(nonce, Outcome("lost", f"{type(error).__name__}: {error}")) for nonce in group.jobs])
+            return
         group.future.add_done_callback(partial(self._done, key))
 
     def _key(self, nonce: str) -> str:
         return f"taskproc-{nonce}"
 
     def _done(self, key: str, future: Future) -> None:
+        group = self._groups[key]
+        answers: list[tuple[str, Outcome | None]]
+        try:
+            if future.cancelled():
+                answers = [(nonce, Outcome("cancelled")) for nonce in group.jobs]
+            else:
+                answers, seconds = future.result()
+                self._learn(group, seconds)
+        except Exception as error:
+            answers = [(nonce, Outcome("lost", f"{type(error).__name__}: {error}")) for nonce in group.jobs]
+        self._settle(key, answers)
+        if not self._closed:
+            self._pump()
+
+    def _learn(self, group: _Group, seconds: float) -> None:
+        """Note how long jobs of a class take, in the long run."""
+        task = next(iter(group.jobs.values())).task
+        each = seconds / len(group.jobs)
+        before = self._seconds.get(task)
+        self._seconds[task] = each if before is None else 0.7 * before + 0.3 * each
+
+    def _settle(self, key: str, answers: Sequence[tuple[str, Outcome | None]]) -> None:
+        """Report how the jobs of a group ended."""
         with self._lock:
             group = self._groups.pop(key)
         if self._closed:
             return
-        if future.cancelled():
-            answers = [(nonce, Outcome("cancelled")) for nonce in group.jobs]
-        else:
-            answers = self._answers(group, future)
         for nonce, outcome in answers:
-            if outcome is None:
-                again = f"{self._key(nonce)}-again"
-                self._send_again(group, nonce, again)
+            if outcome is None:  # it waited behind one that runs a graph of its own
+                self._send(_Group({nonce: group.jobs[nonce]}, {nonce: group.payloads[nonce]}))
             else:
                 self._report.finished(group.jobs[nonce], outcome)
-
-    def _answers(self, group: _Group, future: Future) -> Any:
-        try:
-            return future.result()
-        except Exception as error:
-            return [(nonce, Outcome("lost", f"{type(error).__name__}: {error}")) for nonce in group.jobs]
-
-    def _send_again(self, group: _Group, nonce: str, key: str) -> None:
-        """Submit a job anew that waited behind one which runs a graph of its own."""
-        self._send(_Group({nonce: group.jobs[nonce]}, {nonce: group.payloads[nonce]}))
 
     def _tell_started(self, event: tuple[float, dict[str, Any]]) -> None:
         told = event[1]
@@ -185,33 +266,27 @@ def _start_cluster(options: DaskOptions, max_workers: int) -> Any:
     if options.cluster is None:
         # Its workers are threads of this process: they only feed processes of our own.
         return LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=logging.ERROR
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=_NOBODY_ELSE,
+            worker_dashboard_address=_NOBODY_ELSE,
+            silence_logs=logging.ERROR,
         )
     module, _, name = options.cluster.partition(":")
     try:
         kind = getattr(importlib.import_module(module), name)
         cluster = kind(**options.arguments())
     except Exception as error:
-        msg = f"the Dask cluster {options.cluster} cannot be started: {type(error).__name__}: {error}"
+        root = _root(error)
+        msg = f"the Dask cluster {options.cluster} cannot be started: {type(root).__name__}: {root}"
         raise BackendError(msg) from error
     cluster.scale(workers)
     return cluster
 
 
-def _short(job: Job) -> bool:
-    return job.expected is not None and job.expected < _GROUP_SECONDS
-
-
-def _grouped(ready: Sequence[tuple[Job, bytes]], slots: int) -> Iterator[_Group]:
-    """Put short jobs together, but leave something for every slot."""
-    fair = max(1, len(ready) // (2 * slots))
-    group = _Group({}, {})
-    for job, payload in ready:
-        group.jobs[job.nonce] = job
-        group.payloads[job.nonce] = payload
-        size = min(_LARGEST_GROUP, int(_GROUP_SECONDS / max(job.expected or 0.0, 1e-4))) if _short(job) else 1
-        if len(group.jobs) >= min(size, fair):
-            yield group
-            group = _Group({}, {})
-    if group.jobs:
-        yield group
+def _root(error: BaseException) -> BaseException:
+    """Give the error that all began with."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

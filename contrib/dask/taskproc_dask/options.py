@@ -63,7 +63,7 @@ class DaskOptions(Portable):
         """Give the arguments of the cluster class: those written out, and those that follow from what a task asks for.
 
         >>> DaskOptions(cluster="m:C", cluster_options=("queue=short", "cores=4"), time="01:00:00").arguments()
-        {'cores': 4, 'walltime': '01:00:00', 'queue': 'short'}
+        {'walltime': '01:00:00', 'queue': 'short', 'cores': 4}
         """
         portable: dict[str, Any] = {"cores": self.cpus, "memory": self.mem and f"{self.mem}iB", "walltime": None}
         if self.time:

@@ -24,6 +24,7 @@ from taskproc.plugin import FrameBuffer, Outcome, end_process_trees, frame, pack
 _READ = 1 << 20
 # A worker process that has nothing to do ends soon: its driver may have died without a word.
 _IDLE_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,29 @@ class Server:
 
 
 class Servers:
-    """The worker processes of this Dask worker process."""
+    """The worker processes of this Dask worker process, and the groups of jobs that run in them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, ...], list[Server]] = {}
         self._running: dict[str, Server] = {}
         self._cancelled: set[str] = set()
-        self._reaper: threading.Thread | None = None
+        self._groups: set[_Group] = set()
+        self._janitor: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def watch(self, group: _Group) -> Iterator[None]:
+        """Look now and then whether somebody still wants a group to be run."""
+        with self._lock:
+            self._groups.add(group)
+            if self._janitor is None:
+                self._janitor = threading.Thread(target=self._tidy_up, name="taskproc-janitor", daemon=True)
+                self._janitor.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._groups.discard(group)
 
     @contextlib.contextmanager
     def one(self, command: tuple[str, ...]) -> Iterator[Server]:
@@ -109,9 +125,6 @@ class Servers:
         with self._lock:
             server.idle_since = time.monotonic()
             self._idle.setdefault(command, []).append(server)
-            if self._reaper is None:
-                self._reaper = threading.Thread(target=self._reap, name="taskproc-reaper", daemon=True)
-                self._reaper.start()
 
     def begin(self, nonce: str, server: Server) -> None:
         """Note which process a job runs in."""
@@ -144,20 +157,24 @@ class Servers:
         for server in idle:
             server.close()
 
-    def _reap(self) -> None:
+    def _tidy_up(self) -> None:
+        """End what nobody wants any more, until there is nothing left to look after."""
         while True:
-            time.sleep(_IDLE_SECONDS / 4)
+            time.sleep(_LOOK_SECONDS)
             before = time.monotonic() - _IDLE_SECONDS
             with self._lock:
                 old = [server for servers in self._idle.values() for server in servers if server.idle_since < before]
                 for servers in self._idle.values():
                     servers[:] = [server for server in servers if server.idle_since >= before]
-                ended = not any(self._idle.values())
+                groups = list(self._groups)
+                ended = not groups and not any(self._idle.values())
                 if ended:
                     self._idle.clear()
-                    self._reaper = None
+                    self._janitor = None
             for server in old:
                 server.close()
+            for group in groups:
+                group.end_if_unwanted()
             if ended:
                 return
 
@@ -165,15 +182,20 @@ class Servers:
 _servers = Servers()
 
 
-def run_group(run: Run, jobs: Sequence[tuple[str, bytes]], tell: bool) -> list[tuple[str, Outcome | None]]:
-    """Run jobs, one after another, and say how each ended; None for one that is to be submitted anew.
+def run_group(
+    run: Run, jobs: Sequence[tuple[str, bytes]], tell: bool
+) -> tuple[list[tuple[str, Outcome | None]], float]:
+    """Run jobs, one after another; say how each ended, and how long it took in all.
+
+    A job that is to be submitted anew has None for an outcome.
 
     Args:
         run: The run.
         jobs: Nonce and payload of each.
         tell: Whether to tell, job by job, that they run.
     """
-    return _Group(run, jobs, tell).run()
+    began = time.perf_counter()
+    return _Group(run, jobs, tell).run(), time.perf_counter() - began
 
 
 def cancel_jobs(nonces: Sequence[str]) -> list[str]:
@@ -200,15 +222,28 @@ class _Group:
         self._claimed: set[str] = set()
         self._answers: list[tuple[str, Outcome | None]] = []
         self._seceded = False
+        self._worker = get_worker()
+        self._key = self._worker.get_current_task()
+        self._unwanted = False
+        self._server: Server | None = None
 
     def run(self) -> list[tuple[str, Outcome | None]]:
-        while self._waiting:
-            try:
-                with _servers.one(self._run.serve) as server:
-                    self._feed(server)
-            except _Died:
-                continue  # what was behind the job that died goes to another process
+        with _servers.watch(self):
+            while self._waiting and not self._unwanted:
+                try:
+                    with _servers.one(self._run.serve) as self._server:
+                        self._feed(self._server)
+                except _Died:
+                    continue  # what was behind the job that died goes to another process
         return self._answers
+
+    def end_if_unwanted(self) -> None:
+        """End what runs if Dask has forgotten this task: its driver is gone, or has cancelled it."""
+        task = self._worker.state.tasks.get(self._key)
+        if task is None or task.state == "cancelled":
+            self._unwanted = True
+            if self._server is not None:
+                end_process_trees([self._server.pid])
 
     def _feed(self, server: Server) -> None:
         """Have one process run all that waits."""
@@ -254,7 +289,7 @@ class _Group:
             _servers.begin(nonce, server)
             if self._tell:
                 told = {"nonce": nonce, "host": socket.gethostname(), "pid": server.pid}
-                get_worker().log_event(self._run.topic, told)
+                self._worker.log_event(self._run.topic, told)
 
     def _leave_place(self) -> None:
         """Let the Dask worker take other tasks, since this one may wait for them."""
