@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from .errors import PrefixError, WorkerDiedError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from .handover import Assignment
 
 _VISIBLE = 10.0  # seconds until a result that was written on another machine must be visible here
+NESTED = "nested"
+_LOOK = 0.2  # seconds between looks for the sign that a task runs a graph of its own
 _SHOWN = 2000  # characters of a failed prefix command's output that its error shows
 
 _running: dict[str, int] = {}
@@ -28,7 +32,7 @@ _cancelled: set[str] = set()
 _lock = threading.Lock()
 
 
-def run_apart(assignment: Assignment, body: bytes) -> Outcome:
+def run_apart(assignment: Assignment, body: bytes, on_nested: Callable[[], None] | None = None) -> Outcome:
     """Run an attempt in a process of its own, and put the logs together.
 
     The prefix is text for a shell, and comes first on its line; what we add to it is quoted.
@@ -46,7 +50,8 @@ def run_apart(assignment: Assignment, body: bytes) -> Outcome:
     command = [sys.executable, BOOTSTRAP, "one", f"{place}/payload"]
     line = f"{prefix} {shlex.join(command)}"
     try:
-        code = _run(assignment.nonce, line, place)
+        with _listening(f"{place}/{NESTED}", on_nested):
+            code = _run(assignment.nonce, line, place)
         return _outcome(Attempt(inner, b""), line if prefix else "", code, place)
     finally:
         with _lock:
@@ -64,6 +69,29 @@ def cancel(nonce: str) -> None:
             _cancelled.add(nonce)
     if pid is not None:
         end_process_trees([pid])
+
+
+@contextmanager
+def _listening(sign: str, on_nested: Callable[[], None] | None) -> Iterator[None]:
+    """Watch for the sign that the task, which may be on another machine, runs a graph of its own."""
+    if on_nested is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_LOOK):
+            if os.path.exists(sign):
+                on_nested()
+                return
+
+    watcher = threading.Thread(target=watch, name="taskproc-nesting", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _run(nonce: str, line: str, place: str) -> int:

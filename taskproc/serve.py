@@ -13,7 +13,7 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from queue import SimpleQueue
 from typing import BinaryIO
@@ -111,16 +111,27 @@ def run_one(path: str) -> None:
     """Run the payload in a file, behind a prefix command; what prefix commands print stays theirs."""
     with open(path, "rb") as file:
         assignment, body = read_payload(file.read())
-    sys.exit(run_alone(assignment, body, direct=False).exit_code or 0)
+    outcome = run_alone(assignment, body, direct=False, on_nested=partial(_show_nesting, os.path.dirname(path)))
+    sys.exit(outcome.exit_code or 0)
 
 
-def run_alone(assignment: Assignment, body: bytes, direct: bool = True) -> Outcome:
+def _show_nesting(place: str) -> None:
+    from .apart import NESTED
+
+    with open(f"{place}/{NESTED}", "wb"):
+        pass
+
+
+def run_alone(
+    assignment: Assignment, body: bytes, direct: bool = True, on_nested: Callable[[], None] | None = None
+) -> Outcome:
     """Run a payload in a process that nobody feeds, with its output captured.
 
     Args:
         assignment: What is to be done.
         body: The task.
         direct: Whether a pipe on the standard input surely comes from the driver.
+        on_nested: Called before the task runs a graph of its own.
     """
     global _watch
     if _watch is None:
@@ -132,7 +143,7 @@ def run_alone(assignment: Assignment, body: bytes, direct: bool = True) -> Outco
         _watch = Watch(life, piped and direct, _show_output)
     with captured_descriptors(os.path.dirname(assignment.context)):
         _watch.begin(assignment.timeout, lambda: _time_out(assignment))
-        outcome = run_assignment(assignment, body, "fd")
+        outcome = run_assignment(assignment, body, "fd", on_nested)
         _watch.end()
     return outcome
 

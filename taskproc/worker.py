@@ -52,8 +52,8 @@ def execute(payload: bytes, capture: Capture, on_nested: Callable[[], None] | No
         payload: As `Job.payload` makes it.
         capture: `fd`: redirect descriptors 1 and 2, in a process that runs nothing else. `thread`: route what Python
             prints in this thread. `none`: leave the terminal to the task.
-        on_nested: Called, in the task's thread, before the task runs a graph of its own. No job may be left waiting
-            behind this one then, since the task may wait for that very job.
+        on_nested: Called, from any thread, when the task runs a graph of its own. No job may be left waiting behind
+            this one then, since the task may wait for that very job.
 
     Returns:
         How it ended. Whether it succeeded is for the core to see from the result.
@@ -70,7 +70,7 @@ def run_assignment(
     if capture != "none" and (assignment.prefix or (assignment.timeout and not watched)):
         from .apart import run_apart
 
-        return run_apart(assignment, body)
+        return run_apart(assignment, body, on_nested)
     return Attempt(assignment, body, on_nested).run(capture)
 
 

@@ -325,8 +325,14 @@ class Nests(TaskBase):
         self.depth = depth
 
     def run_task(self) -> int:
-        below = Nests(self.depth - 1) if self.depth else Value(1)
+        below = type(self)(self.depth - 1) if self.depth else Value(1)
         return below.run_graph() + 1
+
+
+class NestsBehindAPrefix(Nests, prefix_command="env"): ...
+
+
+class NestsInTime(Nests, timeout=60): ...
 
 
 class Sleeps(TaskBase):

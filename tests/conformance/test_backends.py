@@ -312,6 +312,13 @@ def test_task_may_run_a_graph_of_its_own(way: Way, max_workers: int):
         assert root.run_graph(backend=way.name, max_workers=max_workers) == 10
 
 
+@pytest.mark.parametrize("kind", [t.NestsBehindAPrefix, t.NestsInTime], ids=["prefix", "timeout"])
+def test_task_in_a_process_of_its_own_may_run_a_graph_too(way: Way, kind: type[t.Nests]):
+    if way.pooled:
+        pytest.skip("nothing waits in a pool")
+    assert t.Sum(kind(1), kind(0), t.Value(1)).run_graph(backend=way.name, max_workers=1) == 6
+
+
 def test_rate_limit_of_a_channel_holds(way: Way, tmp_path: Path):
     (tmp_path / "signs").mkdir()
     tasks = [t.Overlaps(str(tmp_path / "signs"), n) for n in range(6)]
