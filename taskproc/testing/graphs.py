@@ -178,7 +178,7 @@ class BackendGraphs(Suite):
         task = t.TalksThroughOthers()
         self.run(task, "W1")
         found = sorted(_read(task.task_stdout).split())
-        said = found == ["descriptor", "python", "shell"]
+        said = found == ["buffered-in-C", "descriptor", "python", "shell"]
         require(said, "W1", f"of what a task and its children wrote, stdout has {found}.")
         found = sorted(_read(task.task_stderr).split())
         require(found == ["descriptor", "shell"], "W1", f"of what a task and its children wrote, stderr has {found}.")

@@ -137,13 +137,14 @@ class Talks(TaskBase):
 
 
 class TalksThroughOthers(TaskBase):
-    """Writes by way of a shell and of bare descriptors."""
+    """Writes by way of a shell, of bare descriptors, and of C."""
 
     def run_task(self) -> None:
         print("python", flush=True)
         subprocess.run(["sh", "-c", "echo shell; echo shell >&2"], check=True)
         os.write(1, b"descriptor\n")
         os.write(2, b"descriptor\n")
+        ctypes.CDLL(None).puts(b"buffered-in-C")
 
 
 class Big(TaskBase, compress_level=1):

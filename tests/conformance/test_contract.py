@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from taskproc.testing import BackendConformance
+from taskproc.testing import BackendConformance, BackendGraphs
 
 
 class TestThread(BackendConformance):
@@ -52,4 +53,31 @@ class TestProcessPool(OnAPool):
     kind = "process pool"
 
 
-del BackendConformance, OnAPool  # pytest would run what it finds here
+class PackedResults:
+    """Small results go to one file for each class."""
+
+    @pytest.fixture(autouse=True)
+    def packed(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TP_STORE", "packed")
+
+
+class TestThreadPacked(PackedResults, BackendGraphs):
+    backend = "thread"
+    apart = False
+    isolated = False
+
+
+class TestProcessPacked(PackedResults, BackendGraphs):
+    backend = "process"
+
+
+class TestPrefixPacked(PackedResults, BackendGraphs):
+    backend = "prefix"
+    many = 30
+
+
+class TestProcessPoolPacked(PackedResults, OnAPool):
+    kind = "process pool"
+
+
+del BackendConformance, BackendGraphs, OnAPool  # pytest would run what it finds here
