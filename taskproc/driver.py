@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .adoption import Orphan, withdraw
+from .adoption import Orphan, is_filed, withdraw
 from .chronicle import Chronicle
 from .claims import Claims
 from .elsewhere import Elsewhere
@@ -364,7 +364,8 @@ class Driver:
         """Submit anew what the scheduler never had; one that started all the same is looked for again."""
         assert attempt.runner is not None
         ref = attempt.runner.ref(attempt.job.nonce)
-        if withdraw(str(attempt.job.directory), attempt.job.nonce) or ref is None:
+        directory, nonce = str(attempt.job.directory), attempt.job.nonce
+        if ref is None or withdraw(directory, nonce) or not is_filed(directory, nonce):
             del self._attempts[attempt.job.nonce]
             attempt.runner.load -= 1
             self._again(attempt)
@@ -401,6 +402,11 @@ class Driver:
                 self._kept(attempt.node, attempt.job.nonce, meta)
             return
         self._note_directory(attempt.node)
+        if outcome.kind in ("ended", "lost") and self._done_elsewhere(attempt.node):
+            self._limit_left(attempt.node)
+            return
+        if attempt.runner is not None and attempt.runner.ref(attempt.job.nonce) is not None:
+            withdraw(str(attempt.job.directory), attempt.job.nonce)  # it cannot come back
         if outcome.kind == "cancelled":
             self._drop(attempt)
         elif outcome.kind == "lost" and self._losses.get(attempt.node, 0) < MOST_LOSSES:
@@ -453,9 +459,7 @@ class Driver:
         self._fail(node, cause, attempt.job.nonce)
 
     def _again(self, attempt: Attempt) -> None:
-        """Make a node ready for another attempt, and see to it that the last one cannot come back."""
-        if attempt.runner is not None and attempt.runner.ref(attempt.job.nonce) is not None:
-            withdraw(str(attempt.job.directory), attempt.job.nonce)
+        """Make a node ready for another attempt."""
         self._limit_left(attempt.node)
         self._releasing.append(self._graph.digest(attempt.node))
         self._release_claims()

@@ -10,7 +10,7 @@ import os
 import pickle
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import __version__, store
@@ -167,8 +167,16 @@ def restore_task(assignment: Assignment, body: bytes, on_touch: Callable[[], obj
     return task
 
 
-def write_context(path: str, cache_dir: str, run: str, fsync: bool) -> None:
-    """Write down, once per run, what a worker needs to know of its driver."""
+def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: Sequence[str] = ()) -> None:
+    """Write down, once per run, what a worker needs to know of its driver.
+
+    Args:
+        path: The context file.
+        cache_dir: The cache that the driver uses.
+        run: The run's name.
+        fsync: Whether a result must reach the disk before it counts.
+        ancestors: The digests of the tasks that this run is nested in, outermost first.
+    """
     context = {
         "run": run,
         "taskproc": __version__,
@@ -178,6 +186,7 @@ def write_context(path: str, cache_dir: str, run: str, fsync: bool) -> None:
         "cwd": _cwd(),
         "cache_dir": cache_dir,
         "fsync": fsync,
+        "ancestors": list(ancestors),
         "pid": os.getpid(),
     }
     files.write_text(path, json.dumps(context, indent=1))
@@ -197,7 +206,6 @@ def apply_context(path: str) -> dict[str, Any]:
         return context
     with open(path, encoding="utf-8") as file:
         context = dict(json.load(file))
-    _applied[path] = context
     if context["python"] != list(sys.version_info[:2]) or context["taskproc"] != __version__:
         theirs = f"Python {'.'.join(map(str, context['python']))} with taskproc {context['taskproc']}"
         ours = f"Python {'.'.join(map(str, sys.version_info[:2]))} with taskproc {__version__} ({sys.executable})"
@@ -215,12 +223,13 @@ def apply_context(path: str) -> dict[str, Any]:
         except OSError as error:
             msg = f"the driver's working directory {context['cwd']} cannot be entered here: {error.strerror}"
             raise TaskprocError(msg) from error
+    _applied[path] = context
     return context
 
 
-def note_own_context(path: str, fsync: bool) -> None:
+def note_own_context(path: str, fsync: bool, ancestors: Sequence[str] = ()) -> None:
     """Say that the run with this context is driven from this process, so that nothing needs to be applied."""
-    _applied[path] = {"fsync": fsync}
+    _applied[path] = {"fsync": fsync, "ancestors": list(ancestors)}
 
 
 def forget_context(path: str) -> None:

@@ -64,6 +64,7 @@ class JobMaker:
         self._packed = packed
         self._fresh: set[int] = set()
         self._places: dict[tuple[type, str], Place] = {}
+        self._own_places: dict[int, tuple[int, Place]] = {}
         self._seconds: dict[type, float] = {}
         self._nonces = secrets.token_hex(12)
         self._counter = itertools.count()
@@ -106,9 +107,18 @@ class JobMaker:
         key = (type(task), config.prefix_command)
         if not callable(config.backend_options) and key in self._places:
             return self._places[key]
-        place = self._choose(task, config.backend_options, attempt)
-        if not callable(config.backend_options):
-            self._places[key] = place
+        if callable(config.backend_options):
+            return self._own_place(node, attempt)
+        place = self._places[key] = self._choose(task, config.backend_options, attempt)
+        return place
+
+    def _own_place(self, node: int, attempt: int) -> Place:
+        """Choose for one attempt alone, asking the class's callable once."""
+        known, place = self._own_places.get(node, (-1, None))
+        if place is None or known != attempt:
+            task = self.graph.tasks[node]
+            place = self._choose(task, task._task_config.backend_options, attempt)
+            self._own_places[node] = (attempt, place)
         return place
 
     def default_place(self, name: str) -> Place:

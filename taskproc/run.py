@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import claims, worker
 from .chronicle import Watcher
 from .driver import OnError, check_on_error
-from .errors import CacheError, FailedTasksError, TaskprocError
+from .errors import CacheError, CycleError, FailedTasksError, TaskprocError
 from .graph import Plan, TaskGraph
 from .store import Cache, current_cache
 from .store.files import DamagedResultError
@@ -119,6 +119,7 @@ def _run_once(task: TaskBase[Any], request: RunRequest, stats: dict[str, Any]) -
     plan = make_plan(task, request, settings, cache)
     if not plan.stale:
         return False
+    _refuse_circle(plan)
     from .session import Session  # not before there is something to run
 
     with Session(plan, request, settings, cache) as session:
@@ -154,6 +155,18 @@ def _tell_of_nesting() -> None:
     attempt = worker.current.get()
     if attempt is not None and attempt.on_nested is not None:
         attempt.on_nested()
+
+
+def _refuse_circle(plan: Plan) -> None:
+    """Refuse a graph that a task runs and that needs that very task: it would wait for itself."""
+    running = set(worker.ancestors())
+    for node in plan.stale if running else ():
+        if plan.graph.digest(node).hex() in running:
+            msg = (
+                f"a task needs itself: {plan.graph.tasks[node]!r} is running, and the graph of "
+                f"{plan.graph.tasks[-1]!r}, which it runs itself or through others, needs its result"
+            )
+            raise CycleError(msg)
 
 
 def _store_of(task: TaskBase[Any]) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
+from . import worker
 from .adoption import Orphans
 from .aftermath import tidy_up
 from .choice import BackendChoice
@@ -33,7 +34,7 @@ from .plugin import BackendContext, RunInfo, RunReport
 from .plugins import Listeners, Plugins
 from .runner import DriverReports, Inbox, Runner
 from .serve import serve_command
-from .settings import Settings, usable_cpus
+from .settings import Context, Settings, usable_cpus
 from .staging import StagedSets
 from .store import Cache
 
@@ -68,8 +69,9 @@ class Session:
             self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]))
         except OSError as error:
             raise self._unwritable(error) from error
-        write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, self._settings.fsync)
-        note_own_context(self._run.context, self._settings.fsync)
+        fsync, ancestors = self._settings.fsync, worker.ancestors()
+        write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, ancestors)
+        note_own_context(self._run.context, fsync, ancestors)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
         self._claims = Claims(self._cache.runs, self._run.run)
         for known in self._plan.graph.classes.values():
@@ -95,7 +97,7 @@ class Session:
         jobs = JobMaker(self._plan, packer, self._plugins, self._choice, self._run.context, packed)
         try:
             jobs.prepare()
-            tidy_up(self._claims, self._orphans, self._cache.runs)
+            tidy_up(self._claims, self._orphans, self._cache)
         except (OSError, sqlite3.Error) as error:
             raise self._unwritable(error) from error
         self._warn_of_unmatched()
@@ -109,14 +111,14 @@ class Session:
                 self._runner_of,
                 self._inbox,
                 on_error=self._request.on_error,
-                all_interactive=self._request.force_interactive,
+                all_interactive=self._request.force_interactive or Context.interactive,
                 elsewhere=Elsewhere(self._claims, self._orphans),
                 last_number=last_number,
             )
             if self._request.dump_generations:
                 driver.generations = []
             self._run_to_the_end(driver)
-        tidy_up(self._claims, self._orphans, self._cache.runs)
+        tidy_up(self._claims, self._orphans, self._cache)
         return driver
 
     def _run_to_the_end(self, driver: Driver) -> None:

@@ -99,6 +99,17 @@ def cancel_execution(nonce: str) -> None:
     cancel(nonce)
 
 
+def ancestors() -> list[str]:
+    """Give the digests of the tasks that what runs here is nested in, outermost first; none outside of a task."""
+    from .handover import apply_context
+
+    attempt = current.get()
+    if attempt is None:
+        return []
+    context = apply_context(attempt.assignment.context)
+    return [*context.get("ancestors", ()), attempt.assignment.digest.hex()]
+
+
 class Attempt:
     """One attempt at one task, in the process that runs it."""
 
@@ -141,7 +152,7 @@ class Attempt:
         if not self._touched:
             if self.assignment.filed and not os.path.exists(self._file("running")):
                 raise SupersededError(_SUPERSEDED)
-            files.prepare(self.directory, self.assignment.args, self.assignment.deps)
+            files.prepare(self.directory, self.assignment.args, self.assignment.deps, self.assignment.nonce)
             self._touched = True
         return self.directory
 
