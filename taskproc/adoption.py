@@ -89,6 +89,11 @@ def withdraw(directory: str, nonce: str) -> bool:
     return False
 
 
+def take_back(directory: str, nonce: str) -> None:
+    """See to it that a filed attempt never starts, unless it has started already."""
+    files.remove(f"{directory}/{files.ATTEMPT}queued.{nonce}")
+
+
 def is_filed(directory: str, nonce: str) -> bool:
     """Whether an attempt waits for its worker, or its worker has not ended."""
     states = ("queued", "running", "committing")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .adoption import take_back
 from .errors import BackendError, BackendUnavailable, SubmitUnknown
 from .outcome import Outcome
 from .plugin import Backend, BackendPlugin, Job, JobRef
@@ -232,7 +233,11 @@ class Runner:
         for job in jobs:
             if job.nonce in dropped:
                 self._reports.finished(job, Outcome("cancelled"))
-        self._backend.cancel([job for job in jobs if job.nonce not in dropped])
+        ending = [job for job in jobs if job.nonce not in dropped]
+        for job in ending:
+            if job.nonce in self._staging.refs:
+                take_back(str(job.directory), job.nonce)  # a scheduler may start it once more before it hears of this
+        self._backend.cancel(ending)
 
     def _unreported(self, jobs: Sequence[Job]) -> list[Job]:
         return [job for job in jobs if job.nonce not in self._reports.reported]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..adoption import take_back
 from ..choice import BackendChoice
 from ..errors import BackendUnavailable, SubmitUnknown
 from ..handover import forget_context, note_own_context, write_context
@@ -137,8 +138,11 @@ class Bench:
         return sys.maxsize if window is None else max(0, window - unfinished)
 
     def cancel(self, jobs: Sequence[Job]) -> None:
-        """Have jobs ended."""
+        """Have jobs ended, as the core does: an attempt that was staged and has not started is taken back first."""
         __tracebackhide__ = True
+        for job in jobs:
+            if job.nonce in self.staging.refs:
+                take_back(str(job.directory), job.nonce)
         try:
             self.call("cancel", jobs)
         except ContractBroken:
