@@ -6,6 +6,7 @@ suite without its slow tests; one that we support and did not find is checked st
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PLUGINS = sorted(f"./{project.parent}" for project in Path("contrib").glob("*/pyproject.toml"))
 PINNED = ["-q", "-c", "constraints.txt"]
+
+# A job that a script starts in the background has these ignored, and would hand that on to all processes that the
+# tests signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 nox.needs_version = ">=2024.4.15"
 nox.options.error_on_missing_interpreters = True
@@ -115,7 +121,7 @@ def plugins(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """Run the whole suite on the Python of `.venv`, and report the coverage."""
-    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", *session.posargs)
+    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", "--durations=20", *session.posargs)
 
 
 @nox.session(default=False)
