@@ -4,10 +4,11 @@ from __future__ import annotations
 from .adoption import Orphan, Orphans, is_filed, withdraw
 from .claims import Claims
 from .ledger import tidy
+from .store import Cache
 
 
-def tidy_up(claims: Claims, orphans: Orphans, runs: str) -> None:
-    """Remove what dead runs left: scratch files, claims on attempts that have ended, and their entries.
+def tidy_up(claims: Claims, orphans: Orphans, cache: Cache) -> None:
+    """Remove what dead runs left: scratch files, claims on attempts that have ended, directories, their entries.
 
     The claim on an attempt that may still run elsewhere stays: a run that wants the task will find the attempt by it,
     and follow it or withdraw it.
@@ -15,15 +16,20 @@ def tidy_up(claims: Claims, orphans: Orphans, runs: str) -> None:
     Args:
         claims: The claims of all drivers.
         orphans: Finds what dead drivers filed.
-        runs: The cache's directory of runs.
+        cache: The cache.
     """
+    ended = []
     for run in claims.dead_runs():
         alive = {orphan.nonce for orphan in orphans.of(run) if _may_run(orphan)}
         over = [digest for digest, claim in claims.of(run).items() if claim.nonce not in alive]
         claims.take_over(over, run)
         if not alive:
-            tidy(f"{runs}/{run}")
-            claims.strike_out(run)
+            tidy(f"{cache.runs}/{run}")
+            ended.append(run)
+    if ended and claims.is_alone(ended):
+        for store in cache.class_stores():
+            store.remove_abandoned(lambda: claims.is_alone(ended))
+        claims.strike_out(ended)
 
 
 def _may_run(orphan: Orphan) -> bool:

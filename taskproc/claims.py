@@ -116,11 +116,17 @@ class Claims:
         rows = self._connection.execute("SELECT digest, run, nonce FROM claims WHERE run = ?", (run,)).fetchall()
         return {digest: Claim(run, nonce) for digest, run, nonce in rows}
 
-    def strike_out(self, run: str) -> None:
-        """Remove a dead run from the table, if it holds no claims any more."""
+    def is_alone(self, dead: Sequence[str]) -> bool:
+        """Whether no run but this one, and these dead ones, is in the table."""
+        rows = self._connection.execute("SELECT run FROM runs").fetchall()
+        return {row[0] for row in rows} <= {self.run, *dead}
+
+    def strike_out(self, dead: Iterable[str]) -> None:
+        """Remove dead runs that hold no claims any more from the table."""
         with self._transaction() as connection:
-            connection.execute(
-                "DELETE FROM runs WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM claims WHERE run = ?1)", (run,)
+            connection.executemany(
+                "DELETE FROM runs WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM claims WHERE run = ?1)",
+                [(run,) for run in dead],
             )
 
     @contextmanager

@@ -6,6 +6,7 @@ listing tells it all. A job script may add `element-<index>-<exit status>` for a
 """
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
@@ -59,13 +60,16 @@ class StagedSets:
         (staged / "ended").mkdir()
         entries = []
         for index, group in enumerate(groups):
-            payloads = [_filed(job) for job in group]
+            payloads = [_entry(job) for job in group]
             (staged / "payloads" / str(index)).write_bytes(pack_group([payload for payload, _ in payloads]))
             entries.append([entry for _, entry in payloads])
         (staged / JOBS).write_text(json.dumps({"backend": self._backend, "groups": entries}), encoding="utf-8")
         self._ledger.write(
             {"kind": "staged", "backend": self._backend, "set": str(staged), "durable": self.durable}
         )
+        for entry in itertools.chain(*entries):  # now that a later driver would find them
+            os.makedirs(entry["directory"], exist_ok=True)
+            files.write_text(f"{entry['directory']}/{files.ATTEMPT}queued.{entry['nonce']}", "")
         self._groups[staged] = [[job.nonce for job in group] for group in groups]
         for index, group in enumerate(groups):
             self.refs.update((job.nonce, JobRef(staged, index)) for job in group)
@@ -120,12 +124,10 @@ def read_set(staged: Path) -> list[list[dict[str, Any]]]:
 
 
 
-def _filed(job: Job) -> tuple[bytes, dict[str, Any]]:
-    """File one job's attempt in its instance directory; give its payload and its entry."""
+def _entry(job: Job) -> tuple[bytes, dict[str, Any]]:
+    """Give one job's payload, and its entry in the set."""
     assignment, body = read_payload(job.payload())
     assignment = assignment._replace(filed=True, packed=False)
-    os.makedirs(assignment.directory, exist_ok=True)
-    files.write_text(f"{assignment.directory}/{files.ATTEMPT}queued.{job.nonce}", "")
     entry = {
         "nonce": job.nonce,
         "task": assignment.name,

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .class_store import ClassStore
@@ -45,6 +46,13 @@ class Cache:
     def class_store(self, name: str) -> ClassStore:
         """Give what the cache holds of one class."""
         return class_store_at(self.class_directory(name))
+
+    def class_stores(self) -> Iterator[ClassStore]:
+        """Give what the cache holds of every class that is there."""
+        with os.scandir(self.root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        for name in names:
+            yield class_store_at(f"{self.root}/{name}")
 
 
 def open_cache(directory: Path | str) -> Cache:

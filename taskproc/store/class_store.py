@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import ResultNotFoundError
@@ -82,6 +82,23 @@ class ClassStore:
     def make_ready(self) -> None:
         """Make the directory that instance directories go to."""
         os.makedirs(f"{self.directory}/results", exist_ok=True)
+        if os.path.exists(self._cleared):
+            with locked(self.directory):
+                self._remove_cleared()
+
+    def remove_abandoned(self, is_alone: Callable[[], bool]) -> None:
+        """Remove instance directories without a result whose ids nobody noted, as a killed driver leaves them.
+
+        Args:
+            is_alone: Whether no other driver is there that may still note the ids of its directories. It is asked
+                between a look at the directories and one at the ids.
+        """
+        if not self.packed.exists():
+            return  # ids of the tree are noted before their directories are made
+        present = self.ids.present()
+        if present and is_alone():
+            for id in self.ids.unnoted(present):
+                shutil.rmtree(self.instance_directory(id), ignore_errors=True)
 
     def commit_packed(self, rows: Sequence[Row]) -> None:
         """Keep a group of small results, in the place of what their tasks had before."""
@@ -113,11 +130,14 @@ class ClassStore:
         self.packed.close()
         for name in ("packed.sqlite3", "packed.sqlite3-journal"):
             files.remove(f"{self.directory}/{name}")
-        results = f"{self.directory}/results"
-        if os.path.isdir(results):
-            aside = f"{results}.cleared-{os.getpid()}"
-            os.rename(results, aside)
-            shutil.rmtree(aside)
+        if os.path.isdir(self.directory):
+            with locked(self.directory):
+                self._remove_cleared()
+                try:
+                    os.rename(f"{self.directory}/results", self._cleared)
+                except FileNotFoundError:
+                    return
+                self._remove_cleared()
 
     def save_source(self, digest: bytes, text: str) -> None:
         """Keep the normalised source that results name by its digest."""
@@ -141,6 +161,17 @@ class ClassStore:
         """Let go of all files."""
         self.ids.close()
         self.packed.close()
+
+    @property
+    def _cleared(self) -> str:
+        """Where results go that are being removed; what is left there is for the next one to remove."""
+        return f"{self.directory}/results.cleared"
+
+    def _remove_cleared(self) -> None:
+        try:
+            shutil.rmtree(self._cleared)
+        except FileNotFoundError:
+            pass
 
     def _peek_tree(self, digest: bytes, id: int | None) -> Meta | None:
         if id is None:

@@ -260,12 +260,15 @@ def unpickle(data: bytes, whose: str) -> Any:
         raise _unreadable(whose, error) from error
 
 
-def prepare(directory: str, args: str, deps: Mapping[str, str] | None) -> None:
-    """Make the instance directory for an attempt, empty but for `args.json` and links to the upstreams'."""
+def prepare(directory: str, args: str, deps: Mapping[str, str] | None, nonce: str = "") -> None:
+    """Make the instance directory for an attempt, empty but for `args.json` and links to the upstreams'.
+
+    Whatever other attempt was filed there can no longer start, or commit.
+    """
     try:
         os.mkdir(directory)
     except FileExistsError:
-        clean(directory)
+        clean(directory, attempt=nonce)
     except FileNotFoundError:
         os.makedirs(directory, exist_ok=True)
     write_text(f"{directory}/{ARGS}", args)
@@ -273,8 +276,16 @@ def prepare(directory: str, args: str, deps: Mapping[str, str] | None) -> None:
         _link(directory, deps)
 
 
-def clean(directory: str, keep: Sequence[str] = ()) -> None:
-    """Empty an instance directory: the result first, so that it never stands over other data than its own."""
+def clean(directory: str, keep: Sequence[str] = (), attempt: str = "") -> None:
+    """Empty an instance directory, but for an attempt's file.
+
+    The result goes first, so that it never stands over other data than its own.
+
+    Args:
+        directory: The directory.
+        keep: Names to leave alone.
+        attempt: The nonce of the attempt whose file stays; without one, all such files stay.
+    """
     try:
         names = os.listdir(directory)
     except FileNotFoundError:
@@ -284,7 +295,7 @@ def clean(directory: str, keep: Sequence[str] = ()) -> None:
         os.mkdir(directory)
         return
     for name in sorted(names, key=lambda name: name != RESULT):
-        if not name.startswith(ATTEMPT) and name not in keep:
+        if name not in keep and not (name.startswith(ATTEMPT) and name.endswith(attempt)):
             remove(f"{directory}/{name}")
 
 

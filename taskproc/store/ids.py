@@ -51,6 +51,22 @@ class IdTable:
         """Look at the directories, too, when an id is missing: another driver may have died since the last look."""
         self._looked = False
 
+    def present(self) -> set[int]:
+        """List the instance directories."""
+        try:
+            return {int(name) for name in os.listdir(f"{self._directory}/results") if name.isdecimal()}
+        except OSError:
+            return set()
+
+    def unnoted(self, present: set[int]) -> set[int]:
+        """Tell which of these directories have neither a noted id nor a result."""
+        self._forget_if_replaced()
+        if self._stamp is None:
+            return set()
+        self._read(None)
+        left = present.difference(self._known.values())
+        return left.difference(self._identities(left).values())
+
     def note_found(self) -> None:
         """Note the ids of results that their driver had no time to note."""
         if self._unnoted:
@@ -140,7 +156,7 @@ class IdTable:
     def _find_unnoted(self) -> None:
         """Learn the ids of results whose driver died between their commit and its note of the id it had set aside."""
         self._looked = True
-        present = self._present()
+        present = self.present()
         if present:
             if self._stamp is not None:  # else the table was damaged, and has just been put aside
                 self._read(None)
@@ -148,12 +164,6 @@ class IdTable:
                 if identity not in self._known:
                     self._known[identity] = id
                     self._unnoted[identity] = id
-
-    def _present(self) -> set[int]:
-        try:
-            return {int(name) for name in os.listdir(f"{self._directory}/results") if name.isdecimal()}
-        except OSError:
-            return set()
 
     def _identities(self, ids: Iterable[int]) -> dict[bytes, int]:
         """Tell whose results lie in these directories."""
@@ -208,7 +218,7 @@ class IdTable:
 
     def _recover(self) -> None:
         """Take the ids of results that are there without a table."""
-        present = self._present()
+        present = self.present()
         if present:
             self.reserve(max(present) + 1)
             self.assign(dict(self._identities(present)))

@@ -1,4 +1,4 @@
-"""`kill -9` of the driver or of a worker, at each call that touches the cache: no corrupt state, nothing done is lost."""
+"""`kill -9` of a driver or a worker, at each call that touches the cache: nothing corrupt, nothing done is lost."""
 from __future__ import annotations
 
 from pathlib import Path
