@@ -28,7 +28,7 @@ def fresh_cache(directory: Path) -> Iterator[Path]:
         yield directory
     finally:
         Context.cache_dir = before
-        del os.environ["TP_CACHE_DIR"]
+        os.environ.pop("TP_CACHE_DIR", None)
         os.environ.update(variables)
         for path in [path for path in store._class_stores if path.startswith(f"{directory}/")]:
             store._class_stores.pop(path).close()

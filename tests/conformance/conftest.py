@@ -76,12 +76,6 @@ def way(request: pytest.FixtureRequest, pools: dict[str, Executor], cache: Path)
     return make_way(request.param, pools.get(request.param))
 
 
-@pytest.fixture(params=["process", "prefix", "local", "process pool"])
-def way_apart(request: pytest.FixtureRequest, pools: dict[str, Executor], cache: Path) -> Way:
-    """Run the test on every backend whose workers are processes."""
-    return make_way(request.param, pools.get(request.param))
-
-
 @pytest.fixture(params=["process", "prefix", "local"])
 def way_of_our_own(request: pytest.FixtureRequest, cache: Path) -> Way:
     """Run the test on every backend that starts worker processes itself."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -38,11 +37,6 @@ class Value(TaskBase):
 
 class Nothing(TaskBase):
     pass
-
-
-class WhereItRan(TaskBase):
-    def run_task(self) -> int:
-        return os.getpid()
 
 
 class Everything(TaskBase):
@@ -136,22 +130,6 @@ class Talks(TaskBase):
         print(self.text, file=sys.stderr)
 
 
-class TalksThroughOthers(TaskBase):
-    """Writes by way of a subprocess, of a shell, of C, and of bare descriptors."""
-
-    def run_task(self) -> None:
-        print("python", flush=True)
-        subprocess.run(["sh", "-c", "echo shell; echo shell >&2"], check=True)
-        os.write(1, b"descriptor\n")
-        os.write(2, b"descriptor\n")
-        ctypes.CDLL(None).puts(b"buffered in C")
-
-
-class Quiet(TaskBase):
-    def run_task(self) -> int:
-        return 1
-
-
 class WritesMuch(TaskBase):
     def __init__(self, mebibytes: int):
         self.mebibytes = mebibytes
@@ -161,24 +139,6 @@ class WritesMuch(TaskBase):
         for _ in range(self.mebibytes):
             sys.stdout.write(line * 1024)
         return self.mebibytes
-
-
-class Big(TaskBase, compress_level=1):
-    def __init__(self, mebibytes: int):
-        self.mebibytes = mebibytes
-
-    def run_task(self) -> bytes:
-        return os.urandom(1 << 20) * self.mebibytes
-
-
-class Length(TaskBase):
-    data: Requires[bytes]
-
-    def __init__(self, data: Any):
-        self.data = data
-
-    def run_task(self) -> int:
-        return len(self.data)
 
 
 class Sum(TaskBase):
@@ -278,18 +238,6 @@ class Flaky(TaskBase, retries=2):
         return tries
 
 
-class OutlivesItsTime(TaskBase, timeout=1.0):
-    """Starts a process of its own, notes both, and sleeps on."""
-
-    def __init__(self, log: str):
-        self.log = log
-
-    def run_task(self) -> None:
-        child = subprocess.Popen(["sleep", "600"])
-        Path(self.log).write_text(f"{os.getpid()} {child.pid}")
-        time.sleep(600)
-
-
 class InTime(TaskBase, timeout=60):
     def run_task(self) -> str:
         print("in time")
@@ -344,43 +292,6 @@ class Sleeps(TaskBase):
         return self.seconds
 
 
-class Numbered(TaskBase):
-    def __init__(self, n: int):
-        self.n = n
-
-    def run_task(self) -> int:
-        if self.n % 50 == 0:
-            print(self.n)
-        return self.n
-
-
-class Overlaps(TaskBase, channel="one-at-a-time"):
-    """Leaves a sign while it runs, and looks for those of others."""
-
-    def __init__(self, directory: str, n: int):
-        self.directory = Path(directory)
-        self.n = n
-
-    def run_task(self) -> int:
-        sign = self.directory / str(self.n)
-        sign.touch()
-        time.sleep(0.05)
-        seen = len(list(self.directory.iterdir()))
-        sign.unlink()
-        return seen
-
-
 class PrefixFailsAfterwards(TaskBase, prefix_command="sh -c '\"$0\" \"$@\"; exit 9'"):
     def run_task(self) -> str:
         return "kept"
-
-
-class PrefixRunsUsThrice(TaskBase, prefix_command="sh -c '\"$0\" \"$@\" & \"$0\" \"$@\" & \"$0\" \"$@\" & wait'"):
-    def __init__(self, log: str):
-        self.log = log
-
-    def run_task(self) -> str:
-        with open(self.log, "a") as file:
-            file.write("ran\n")
-        time.sleep(0.3)
-        return "once"
