@@ -245,7 +245,7 @@ class BackendPlugin:
         name: Equals the entry point's name.
         summary: One line for `taskproc backends`.
         options: A frozen dataclass whose fields are made with `option()`.
-        factory: Makes the backend, at most once a run.
+        factory: Makes the backend, at most once a run, in the driver's thread, when the first job for it is ready.
         route: From a job to another backend's name.
         api_version: The version of this contract that the plugin was written against. Leave it out to say "this".
     """
