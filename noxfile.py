@@ -1,7 +1,7 @@
 """The checks and tests, as sessions of nox; `sh scripts/test.sh` runs them all.
 
-The session `tests` is the whole suite, on the Python of `.venv`. Every other Python found on this machine runs the
-suite without its slow tests; one that we support and did not find is checked statically only.
+The session `tests` is the whole suite, on the Python of `.venv`. Every other Python found on this machine runs what
+may differ between versions; one that we support and did not find is checked statically only.
 """
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PLUGINS = sorted(f"./{project.parent}" for project in Path("contrib").glob("*/pyproject.toml"))
 PINNED = ["-q", "-c", "constraints.txt"]
+APART = ["-n", "2", "--dist", "loadfile"]  # two files at a time
 
 # A job that a script starts in the background has these ignored, and would hand that on to all processes that the
 # tests signal.
@@ -85,9 +86,9 @@ def add_quick_session(version: str, interpreter: str) -> None:
         session.install(*PINNED, "pip", "hatchling", "editables")
         everything = [word for project in [".", *PLUGINS] for word in ("-e", project)]
         session.install(*PINNED, "--no-build-isolation", "--group", "test", *everything)
-        # Two files at a time; the clusters' daemons serve the suite on one Python, which is enough.
-        apart = ["-n", "2", "--dist", "loadfile", "--ignore", "tests/clusters"]
-        session.run("python", "-m", "pytest", "-q", "-m", "not slow", *apart, *session.posargs)
+        # What may differ between versions of Python: the API, identity, sources, pickles, the two kinds of worker.
+        quick = ["tests/unit", "tests/compat", "tests/e2e/test_where_tasks_are_defined.py"]
+        session.run("python", "-m", "pytest", "-q", "-m", "not slow", *APART, *quick, *session.posargs)
 
 
 def add_static_session(version: str) -> None:
@@ -121,7 +122,9 @@ def plugins(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """Run the whole suite on the Python of `.venv`, and report the coverage."""
-    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", "--durations=20", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-q", "--cov", "--cov-report=term", "--durations=20", *APART, *session.posargs
+    )
 
 
 @nox.session(default=False)
