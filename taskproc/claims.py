@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from . import ledger
+from .errors import CacheError
 from .store.locks import locked
+from .store.sqlite import is_damage
 
 FILE = "claims.sqlite3"
 ORPHAN_GRACE = 10.0  # seconds for the workers of a dead driver to end
@@ -155,12 +157,15 @@ def last_number(runs: str) -> int:
     path = f"{runs}/{FILE}"
     if not os.path.exists(path):
         return 0
-    connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=120)
+    try:
+        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=120)
+    except sqlite3.DatabaseError:
+        return -1  # in doubt, others have been there
     try:
         row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
         return int(row[0]) if row else 0
     except sqlite3.DatabaseError:
-        return -1  # in doubt, others have been there
+        return -1
     finally:
         connection.close()
 
@@ -169,9 +174,10 @@ def _connect(path: str) -> sqlite3.Connection:
     with locked(os.path.dirname(path)):
         try:
             return _opened(path)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                msg = f"the table of claims {path} cannot be used: {error}"
+                raise CacheError(msg) from error
             # The table only coordinates drivers that live; without it the worst is that a task runs twice.
             os.replace(path, f"{path}.damaged")
             return _opened(path)

@@ -94,7 +94,7 @@ class StoredResult:
         if self._value is _missing:
             path = f"{self.class_directory}/results/{self.id}/{files.RESULT}"
             try:
-                self._value = files.load(path, repr(self))
+                self._value = files.load(path, repr(self), self.digest)
             except FileNotFoundError:
                 msg = f"the upstream {self!r} has no result at {path}; was it cleared during the run?"
                 raise ResultNotFoundError(msg) from None

@@ -230,22 +230,32 @@ def peek(path: str) -> Meta | None:
     return meta
 
 
-def load(path: str, whose: str) -> Any:
+def load(path: str, whose: str, identity: bytes = b"") -> Any:
     """Read a result back, checking it whole.
+
+    Args:
+        path: The file.
+        whose: The task, for errors.
+        identity: The task's identity digest, if it is to be checked, too.
 
     Raises:
         FileNotFoundError: There is none.
-        DamagedResultError: The file is damaged.
+        DamagedResultError: The file is damaged, or holds another task's result.
         ResultUnreadableError: It is whole, but cannot be unpickled here.
     """
-    with open(path, "rb", buffering=_CHUNK) as file:
-        size = os.fstat(file.fileno()).st_size
-        try:
-            if size <= SPILL:
-                return unpickle(_inflate(path, file.read()), whose)
+    try:
+        with open(path, "rb", buffering=_CHUNK) as file:
+            head = file.read(_BODY_AT)
+            if head[_META_AT : _META_AT + len(identity)] != identity:
+                raise DamagedResultError(f"{path} is no result of {whose}")
+            if os.fstat(file.fileno()).st_size <= SPILL:
+                return unpickle(_inflate(path, head + file.read()), whose)
+            file.seek(0)
             return _load_large(path, file, whose)
-        except OSError as error:
-            raise DamagedResultError(f"{path} cannot be read: {error}") from error
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except OSError as error:
+        raise DamagedResultError(f"{path} cannot be read: {error}") from error
 
 
 def unpickle(data: bytes, whose: str) -> Any:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from ..errors import CacheError
 from . import files
 from .locks import locked
+from .sqlite import is_damage
 
 _NEXT = "next"
 _FEW = 50
@@ -103,7 +104,8 @@ class IdTable:
                 known = table.get(key) if others_came or id is not None else None
                 if known is None:
                     if id is None:
-                        id, following = following, following + 1
+                        id = following
+                    following = max(following, id + 1)
                     table.set(key, id)
                     known = id
                 self._known[digest] = known
@@ -123,7 +125,7 @@ class IdTable:
             # Not read-only, because only a writer can roll back what a killed driver left half done.
             connection = sqlite3.connect(f"file:{quote(self._path)}?mode=rw", uri=True, timeout=60)
         except sqlite3.OperationalError as error:
-            raise CacheError(f"{self._path} cannot be opened: {error}") from error
+            raise self._unusable(error) from error
         try:
             if missing is not None and len(missing) <= _FEW:
                 query = "SELECT key, value FROM Cache WHERE key = ? AND raw = 1"
@@ -132,10 +134,11 @@ class IdTable:
             else:
                 self._note(connection.execute("SELECT key, value FROM Cache WHERE raw = 1"))
                 self._next = self._known.pop(b"", -1)
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):  # as it is while another driver makes it
-                raise CacheError(f"{self._path} cannot be read: {error}") from error
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if "no such table" in str(error):  # as it is while another driver makes it
+                return
+            if not is_damage(error):
+                raise self._unusable(error) from error
             self._repair()
         finally:
             connection.close()
@@ -182,20 +185,30 @@ class IdTable:
         if self._table is None:
             # Two drivers that make the table at once would break it for each other.
             with locked(self._directory):
-                new = _stamp(self._path) is None
-                self._table = self._open_table()
-                self._stamp = _stamp(self._path)
-                if new:
+                if self._open_table():
                     self._recover()
         return self._table
 
-    def _open_table(self) -> Any:
+    def _open_table(self) -> bool:
+        """Open the table; whether it is a new one."""
+        new = _stamp(self._path) is None
         directory = os.path.dirname(self._path)
         try:
-            return _diskcache(directory)
-        except sqlite3.DatabaseError:
+            self._table = _diskcache(directory)
+        except (sqlite3.DatabaseError, OSError) as error:
+            if not isinstance(error, sqlite3.DatabaseError) or not is_damage(error):
+                raise self._unusable(error) from error
             self._repair()
-            return _diskcache(directory)
+            new = True
+            self._table = _diskcache(directory)
+        self._stamp = _stamp(self._path)
+        return new
+
+    def _unusable(self, error: Exception) -> CacheError:
+        return CacheError(
+            f"the id table {self._path} cannot be used: {error}. If that does not pass, remove "
+            f"{os.path.dirname(self._path)}: it is made anew from the results."
+        )
 
     def _repair(self) -> None:
         """Put a table that cannot be read aside; the next one is made from the instance directories."""

@@ -9,9 +9,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..errors import CacheError
 from . import files
 from .files import DamagedResultError, Meta
 from .locks import locked
+from .sqlite import is_damage
 
 FILE = "packed.sqlite3"
 _FEW = 200
@@ -132,8 +134,9 @@ class PackedRows:
         return status.st_dev, status.st_ino
 
     def _put_aside(self, error: sqlite3.DatabaseError) -> None:
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            raise error
+        if not is_damage(error):
+            msg = f"the packed results {self.path} cannot be used: {error}"
+            raise CacheError(msg) from error
         self.close()
         aside = f"{self.path}.damaged"
         try:

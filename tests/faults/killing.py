@@ -1,6 +1,7 @@
 """Kills a driver, or a worker, at one chosen call, runs again, and says what was not as promised."""
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import signal
@@ -58,6 +59,19 @@ class Stage:
             Path(f"{cache}.count").unlink(missing_ok=True)
         return [f"{name}: {problem}" for problem in problems]
 
+    def break_disk(self, at: int, error: int) -> list[str]:
+        """Have the disk fail from a call on, for the driver, and run again on a sound one; else like `kill`."""
+        cache = self._cache("killed")
+        victim = self._play(self.what, cache, at=at, error=error)
+        call = victim.call if victim.calls <= at else f"{at} and {victim.calls - at} more"
+        name = f"{errno.errorcode[error]} from call {call} on, {self.what} run, {self.backend}, {self.store}"
+        problems = list(self._after(cache, victim, wait=True))
+        if victim.status == 1 and "CacheError" in victim.error and "\n" in victim.message:
+            problems.append(f"the error is no single sentence: {victim.message}")
+        if not problems:
+            shutil.rmtree(cache)
+        return [f"{name}: {problem}" for problem in problems]
+
     def kill_worker(self, at: int) -> list[str]:
         """Have the first worker that comes so far die at a call; else like `kill`."""
         cache = self._cache("killed")
@@ -81,8 +95,8 @@ class Stage:
         """Check what a victim left, run again, and check everything."""
         if victim.status == 124:
             yield f"the driver hung:\n{victim.output}"
-        if victim.status == 1 and "FailedTaskError" not in victim.error:
-            yield f"the driver of the dead worker ended with {victim.error[:1]}: {victim.message}"
+        if victim.status == 1 and not {"FailedTaskError", "CacheError"}.intersection(victim.error):
+            yield f"the driver ended with {victim.error[:1]}: {victim.message}\n{victim.output}"
         if wait and self.backend != "standin" and (strays := self.nursery.strays(_LONGEST)):
             yield f"the dead driver's processes live on: {strays}"
             self.nursery.end_strays()
@@ -117,12 +131,18 @@ class Stage:
             yield f"{rows[0]} claims and {rows[1]} runs are left in the table"
 
     def _play(
-        self, what: str, cache: Path, env: dict[str, str] | None = None, at: int = 0, armed: bool = False
+        self,
+        what: str,
+        cache: Path,
+        env: dict[str, str] | None = None,
+        at: int = 0,
+        armed: bool = False,
+        error: int = 0,
     ) -> Driven:
         site = Path(f"{cache}.site")
         site.mkdir(exist_ok=True)
         given = {"TP_STORE": self.store, "TP_FAULT_SITE": str(site), **(env or {})}
-        return self.nursery.drive(what, cache, self.backend, env=given, at=at, armed=armed)
+        return self.nursery.drive(what, cache, self.backend, env=given, at=at, armed=armed, error=error)
 
     def _cache(self, name: str) -> Path:
         cache = self.home / name
