@@ -30,7 +30,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _BACKENDS = "taskproc"
 _LISTENERS = "taskproc.listeners"
-_SHIPPED = ("executor", "local", "prefix", "process", "thread")
+_SHIPPED = (
+    "executor", "flux", "htcondor", "local", "pbs", "prefix", "process", "sge", "shell", "thread", "torque",
+)
 _ELSEWHERE = {"slurm": "taskproc-slurm", "lsf": "taskproc-lsf", "dask": "taskproc-dask"}
 
 
