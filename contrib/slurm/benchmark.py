@@ -1,4 +1,4 @@
-"""How fast do tasks go through a real Slurm, beside bare elements of one `sbatch --array`? Run from the checkout's root:
+"""How fast do tasks go through a real Slurm, beside bare elements of one `sbatch --array`? From the checkout's root:
 
     python contrib/slurm/benchmark.py [ELEMENTS] [TASKS]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -116,6 +117,7 @@ class Dies(TaskBase):
         self.how = how
 
     def run_task(self) -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # nobody wants to read this core
         if self.how == "segfault":
             ctypes.string_at(0)
         os.kill(os.getpid(), getattr(signal, self.how))
