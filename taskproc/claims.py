@@ -43,9 +43,13 @@ class Claims:
         self.run = run
         self._connection = _connect(f"{runs}/{FILE}")
         self._dead: dict[str, float] = {}
-        with self._transaction() as connection:
-            self.number: int = connection.execute("INSERT INTO runs (run) VALUES (?)", (run,)).lastrowid or 0
-            others = connection.execute("SELECT count(*) FROM runs WHERE run != ?", (run,)).fetchone()[0]
+        try:
+            with self._transaction() as connection:
+                self.number: int = connection.execute("INSERT INTO runs (run) VALUES (?)", (run,)).lastrowid or 0
+                others = connection.execute("SELECT count(*) FROM runs WHERE run != ?", (run,)).fetchone()[0]
+        except BaseException:
+            self._connection.close()
+            raise
         self._others: bool = others > 0
 
     def met_others(self, last_number: int) -> bool:
@@ -102,11 +106,13 @@ class Claims:
 
     def close(self, keep: bool = False) -> None:
         """End this run's part; with `keep`, its claims stand for a later run to find."""
-        with self._transaction() as connection:
+        try:
             if not keep:
-                connection.execute("DELETE FROM claims WHERE run = ?", (self.run,))
-                connection.execute("DELETE FROM runs WHERE run = ?", (self.run,))
-        self._connection.close()
+                with self._transaction() as connection:
+                    connection.execute("DELETE FROM claims WHERE run = ?", (self.run,))
+                    connection.execute("DELETE FROM runs WHERE run = ?", (self.run,))
+        finally:
+            self._connection.close()
 
     def dead_runs(self) -> list[str]:
         """Name the runs in the table that are dead."""

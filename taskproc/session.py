@@ -23,7 +23,7 @@ from .chronicle import Chronicle, Watcher
 from .claims import Claims
 from .driver import Driver
 from .elsewhere import Elsewhere
-from .errors import CacheError, SettingsError
+from .errors import CacheError, SettingsError, TaskprocError
 from .graph import Plan
 from .handover import forget_context, note_own_context, write_context
 from .jobs import JobMaker, Place
@@ -65,26 +65,35 @@ class Session:
         self._started = time.monotonic()
 
     def __enter__(self) -> Session:
-        try:
-            self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]))
-        except OSError as error:
-            raise self._unwritable(error) from error
-        fsync, ancestors = self._settings.fsync, worker.ancestors()
-        write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, ancestors)
-        note_own_context(self._run.context, fsync, ancestors)
-        self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
-        self._claims = Claims(self._cache.runs, self._run.run)
-        for known in self._plan.graph.classes.values():
-            known.store.packed.fsync = self._settings.fsync
+        with ExitStack() as stack:
+            self._open(stack)
+            self._open_until = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        keep = self._driver is not None and self._driver.left_alive
-        # The directory first: while the table names this run, the next one sees to what a kill leaves here.
-        self._run.close(keep)
-        self._claims.close(keep)
-        self._ledger.close()
-        forget_context(self._run.context)
+        self._open_until.close()
+
+    def _open(self, stack: ExitStack) -> None:
+        """Make what a run has on disk; the stack takes it apart again, whatever fails on the way."""
+        self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]))
+        # The directory goes first: while the table names this run, the next one sees to what a kill leaves there.
+        closing_run = stack.enter_context(ExitStack())
+        stack.callback(lambda: self._run.close(self._keep))
+        fsync, ancestors = self._settings.fsync, worker.ancestors()
+        write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, ancestors)
+        note_own_context(self._run.context, fsync, ancestors)
+        closing_run.callback(forget_context, self._run.context)
+        self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
+        closing_run.callback(self._ledger.close)
+        self._claims = Claims(self._cache.runs, self._run.run)
+        closing_run.callback(lambda: self._claims.close(self._keep))
+        for known in self._plan.graph.classes.values():
+            known.store.packed.fsync = fsync
+
+    @property
+    def _keep(self) -> bool:
+        """Whether jobs live on that a later run may find."""
+        return self._driver is not None and self._driver.left_alive
 
     def drive(self, last_number: int) -> Driver:
         """Run the plan; an interrupt ends or leaves what runs, and goes on up.
@@ -95,11 +104,8 @@ class Session:
         packer = Packer(self._run.path)
         packed = self._packed_classes()
         jobs = JobMaker(self._plan, packer, self._plugins, self._choice, self._run.context, packed)
-        try:
-            jobs.prepare()
-            tidy_up(self._claims, self._orphans, self._cache)
-        except (OSError, sqlite3.Error) as error:
-            raise self._unwritable(error) from error
+        jobs.prepare()
+        tidy_up(self._claims, self._orphans, self._cache)
         self._warn_of_unmatched()
         with self._watched() as watchers:
             driver = self._driver = Driver(
@@ -125,17 +131,10 @@ class Session:
         try:
             with _terminable():
                 driver.run()
-        except (OSError, sqlite3.Error) as error:
-            driver.interrupt(self._request.detach)
-            raise self._unwritable(error) from error
         except BaseException:
             driver.interrupt(self._request.detach)
             raise
         driver.close()
-
-    def _unwritable(self, error: Exception) -> CacheError:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        return CacheError(f"the cache {self._cache.root} cannot be written to: {reason}")
 
     @contextmanager
     def _watched(self) -> Iterator[list[Watcher]]:
@@ -210,6 +209,23 @@ class Session:
         backend = plugin.factory(context)
         reports.durable = staging.durable = backend.capabilities.durable
         return Runner(plugin, backend, reports, staging, self._inbox)
+
+
+@contextmanager
+def disk_errors(cache: Cache) -> Iterator[None]:
+    """Say in one sentence that a cache cannot be used as it should.
+
+    Raises:
+        CacheError: Instead of any error of the operating system or of SQLite.
+    """
+    try:
+        yield
+    except TaskprocError:
+        raise
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        msg = f"the cache {cache.root} cannot be written to: {reason}"
+        raise CacheError(msg) from error
 
 
 @contextmanager
