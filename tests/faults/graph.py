@@ -90,9 +90,74 @@ def emptied_run(backend: str) -> Any:
     return first_run(backend)
 
 
+class Part(TaskBase):
+    def __init__(self, n: int):
+        self.n = n
+
+    def run_task(self) -> int:
+        mark(self)
+        if self.n % 5 == 0:
+            print("every fifth speaks")
+        time.sleep(0.01)
+        return self.n
+
+
+class Span(TaskBase):
+    parts: RequiresList[int]
+
+    def __init__(self, start: int):
+        self.parts = [Part(n) for n in range(start, start + 10)]
+
+    def run_task(self) -> int:
+        mark(self)
+        return sum(self.parts)
+
+
+class Crowd(TaskBase):
+    """Overlaps with its neighbours: `Crowd(0, 20)` and `Crowd(5, 25)` share most of their tasks."""
+
+    spans: RequiresList[int]
+
+    def __init__(self, start: int, end: int):
+        self.spans = [Span(n) for n in range(start, end)]
+
+    def run_task(self) -> int:
+        mark(self)
+        return sum(self.spans)
+
+
+def crowd_run(backend: str, start: int, end: int) -> Any:
+    """Run one of several overlapping graphs."""
+    return first_run(backend, Crowd(start, end))
+
+
+def crowd_answer(start: int, end: int) -> int:
+    """Give what `Crowd(start, end)` must give."""
+    return sum(sum(range(n, n + 10)) for n in range(start, end))
+
+
+class Long(TaskBase):
+    def run_task(self) -> str:
+        mark(self)
+        time.sleep(float(os.environ.get("TP_FAULT_LONG", "0")))
+        return "long"
+
+
+def long_run(backend: str) -> Any:
+    """Run a task that takes as long as the environment says."""
+    return first_run(backend, Long())
+
+
 def other_run(backend: str) -> Any:
     """Run something else in the same cache."""
     return first_run(backend, Leaf(9))
 
 
-WHAT = {"other": other_run, "first": first_run, "cleared": cleared_run, "emptied": emptied_run}
+WHAT = {
+    "first": first_run,
+    "cleared": cleared_run,
+    "emptied": emptied_run,
+    "other": other_run,
+    "crowd": crowd_run,
+    "long": long_run,
+}

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,14 @@ class Driven:
     output: str
     call: str
     calls: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """A driver that runs."""
+
+    pid: int
+    request: Mapping[str, Any]
 
 
 class Nursery:
@@ -94,18 +102,42 @@ class Nursery:
             module: Where `what` is.
             timeout: Seconds until it counts as hanging, and is ended.
         """
+        request = self._request(what, cache, args, env, module)
+        request.update(at=at, error=error, armed=armed or bool(at), timeout=timeout)
+        return self._driven(self._ask({**request, "do": "drive"}), request)
+
+    def start(self, what: str, cache: Path, *args: Any, env: Mapping[str, str] | None = None) -> Started:
+        """Fork a driver, and let it run."""
+        request = self._request(what, cache, args, env, "tests.faults.graph")
+        return Started(self._ask({**request, "do": "start"}), request)
+
+    def kill(self, started: Started) -> bool:
+        """End a driver as `kill -9` does; whether it still ran."""
+        killed: bool = self._ask({"do": "kill", "pid": started.pid})
+        return killed
+
+    def finish(self, started: Started, timeout: float = 90) -> Driven:
+        """Wait for the end of a driver that was started."""
+        status = self._ask({"do": "finish", "pid": started.pid, "timeout": timeout})
+        return self._driven(status, started.request)
+
+    def _request(
+        self, what: str, cache: Path, args: Sequence[Any], env: Mapping[str, str] | None, module: str
+    ) -> dict[str, Any]:
         self._number += 1
-        note = self.home / f"driver-{self._number}"
-        request = {
-            "do": "drive", "what": what, "module": module, "args": args, "note": str(note), "root": str(cache),
+        return {
+            "what": what, "module": module, "args": args, "note": str(self.home / f"driver-{self._number}"),
+            "root": str(cache), "at": 0, "error": 0, "armed": False, "timeout": 0,
             "env": {"TP_CACHE_DIR": str(cache), "TP_FAULT_COUNT": f"{cache}.count", **(env or {})},
-            "at": at, "error": error, "armed": armed or bool(at), "timeout": timeout,
         }  # fmt: skip
-        status = self._ask(request)
+
+    def _driven(self, status: int, request: Mapping[str, Any]) -> Driven:
+        """Read what a driver left."""
+        note, env = request["note"], request["env"]
         answer = json.loads(_read(f"{note}.answer") or "{}")
         calls = _read(f"{note}.calls").splitlines()
         output = _read(f"{note}.out")
-        if env and "TP_FAULT_KEEP" in env:
+        if "TP_FAULT_KEEP" in env:
             Path(env["TP_FAULT_KEEP"]).write_text("\n".join(calls))
         for suffix in ("answer", "calls", "out"):
             Path(f"{note}.{suffix}").unlink(missing_ok=True)
@@ -160,7 +192,13 @@ def main(shim: str) -> None:
         request = json.loads(line)
         answer: Any = None
         if request["do"] == "drive":
-            answer = _drive(request, shim)
+            answer = _finish(_start(request, shim), request["timeout"])
+        elif request["do"] == "start":
+            answer = _start(request, shim)
+        elif request["do"] == "kill":
+            answer = _kill(request["pid"])
+        elif request["do"] == "finish":
+            answer = _finish(request["pid"], request["timeout"])
         elif request["do"] == "strays":
             answer = _strays(request["seconds"])
         else:
@@ -170,19 +208,47 @@ def main(shim: str) -> None:
         print(json.dumps(answer), flush=True)
 
 
-def _drive(request: dict[str, Any], shim: str) -> int:
+_ended: dict[int, int] = {}
+
+
+def _start(request: dict[str, Any], shim: str) -> int:
     pid = os.fork()
     if pid == 0:
         _be_driver(request, shim)
-    deadline = time.monotonic() + request["timeout"]
+    return pid
+
+
+def _kill(pid: int) -> bool:
+    _reap()
+    if pid in _ended:
+        return False
+    os.kill(pid, signal.SIGKILL)
+    return True
+
+
+def _finish(pid: int, timeout: float) -> int:
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
+        _reap()
+        if pid in _ended:
+            return _ended.pop(pid)
         time.sleep(0.002)
     os.kill(pid, signal.SIGABRT)  # faulthandler tells where it hung
-    os.waitpid(pid, 0)
+    time.sleep(0.5)
+    _reap()
     return 124
+
+
+def _reap() -> None:
+    """Take note of every child that has ended."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        _ended[pid] = os.waitstatus_to_exitcode(status)
 
 
 def _be_driver(request: dict[str, Any], shim: str) -> None:
@@ -218,12 +284,7 @@ def _be_driver(request: dict[str, Any], shim: str) -> None:
 
 
 def _descendants() -> list[psutil.Process]:
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                break
-        except ChildProcessError:
-            return []
+    _reap()
     return psutil.Process().children(recursive=True)
 
 
