@@ -30,6 +30,10 @@ class CacheError(TaskprocError):
     """The cache directory cannot be used as it is."""
 
 
+class UntrustedCacheError(CacheError):
+    """Others may write to the cache, and so run code as whoever reads it."""
+
+
 class ResultNotFoundError(TaskprocError, FileNotFoundError):
     """A result was asked for that is not in the cache."""
 

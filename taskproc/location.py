@@ -1,6 +1,7 @@
 """Where one task's files are, as seen from the driver, a worker, or a task that was unpickled elsewhere."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,9 @@ class Location:
     def load_result(self) -> Any:
         """Read the result back."""
         from .store import class_store_at
+        from .trust import check_trust
 
+        check_trust(os.path.dirname(self.class_directory), [self.class_directory])
         return class_store_at(self.class_directory).load(self.digest, self.label)
 
     def clear(self) -> None:

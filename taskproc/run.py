@@ -14,6 +14,7 @@ from .errors import CacheError, CycleError, FailedTasksError, TaskprocError
 from .graph import Plan, TaskGraph
 from .store import Cache, current_cache
 from .store.files import DamagedResultError
+from .trust import check_trust
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -117,6 +118,7 @@ def _run_once(task: TaskBase[Any], request: RunRequest, stats: dict[str, Any]) -
     settings = load_settings()
     last_number = claims.last_number(cache.runs)
     plan = make_plan(task, request, settings, cache)
+    check_trust(cache.root, [known.store.directory for known in plan.graph.classes.values()])
     if not plan.stale:
         return False
     _refuse_circle(plan)

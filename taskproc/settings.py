@@ -52,6 +52,7 @@ _VARIABLES = {
     "detect_source_change": ("TP_DETECT_SOURCE_CHANGE",),
     "store": ("TP_STORE",),
     "fsync": ("TP_FSYNC",),
+    "trust_cache": ("TP_TRUST_CACHE",),
 }
 _ALL_VARIABLES = [name for names in _VARIABLES.values() for name in names]
 
@@ -76,6 +77,7 @@ class Settings:
         detect_source_change: Whether a changed task class makes its results stale.
         store: Where results go, for classes that do not say it themselves.
         fsync: Whether to wait until results are on the disk.
+        trust_cache: Whether to read a cache that others may write to.
         plugins: Modules, or files, that bring backends.
         limits: How many tasks may run at once, per channel or task name.
         profiles: The profiles by name.
@@ -89,6 +91,7 @@ class Settings:
     detect_source_change: bool = True
     store: Literal["tree", "packed"] = "tree"
     fsync: bool = False
+    trust_cache: bool = False
     plugins: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
@@ -156,12 +159,14 @@ class _ContextType(type):
         executor_name: str
         max_workers: int
         detect_source_change: bool
+        trust_cache: bool
         num_cpu: int
     else:
         cache_dir = _Setting(lambda settings: settings.cache_dir, Path)
         executor_name = _Setting(lambda settings: settings.backend, str)
         max_workers = _Setting(lambda settings: settings.max_workers or -1, lambda number: number or -1)
         detect_source_change = _Setting(lambda settings: settings.detect_source_change, bool)
+        trust_cache = _Setting(lambda settings: settings.trust_cache, bool)
         num_cpu = _Setting(lambda _: usable_cpus(), int)
 
 
@@ -173,6 +178,7 @@ class Context(metaclass=_ContextType):
         executor_name: The backend, or profile, of tasks that nobody else says it for.
         max_workers: How many tasks run at once on this machine; -1: as many as there are CPUs to use.
         detect_source_change: Whether a changed task class makes its results stale.
+        trust_cache: Whether to read a cache that others may write to.
         num_cpu: The number of CPUs that this process may use.
         interactive: Whether all tasks run in the driver's main thread, with the real terminal.
         start: The directory to look for a settings file from; None: the working directory.
@@ -291,6 +297,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "detect_source_change": _flag,
     "store": _store,
     "fsync": _flag,
+    "trust_cache": _flag,
 }
 
 
@@ -427,6 +434,7 @@ _READERS: dict[str, Callable[[Path, str, Any], tuple[str, Any]]] = {
     "plugins": _read_plugins,
     "profile": _read_profiles,
     "store": _read_store,
+    "trust_cache": _read_flag,
 }
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -115,6 +116,25 @@ def cache_dir_option(function: F) -> F:
         "--cache-dir",
         type=click.Path(file_okay=False, path_type=Path),
         help="Where the cache is; otherwise as the settings or TP_CACHE_DIR say, or .cache beside the task file.",
+    )(function)
+
+
+def trust_cache_option(function: F) -> F:
+    """Add `--trust-cache`."""
+
+    def trust(context: click.Context, option: click.Parameter, given: bool) -> None:
+        if given:
+            from ..settings import Context
+
+            Context.trust_cache = True
+            os.environ["TP_TRUST_CACHE"] = "1"  # for tasks that run graphs of their own
+
+    return click.option(
+        "--trust-cache",
+        is_flag=True,
+        expose_value=False,
+        callback=trust,
+        help="Read a cache that others may write to, though they could have it run any code.",
     )(function)
 
 

@@ -18,6 +18,7 @@ from .options import (
     log_option,
     plugin_option,
     set_up_logging,
+    trust_cache_option,
 )
 from .place import use_settings_near
 from .taskfile import construct, entry_point, find_task_file, told_as_users
@@ -97,6 +98,7 @@ class _Options:
     help="An argument of the entry point; lists and dicts as JSON; repeatable.",
 )
 @cache_dir_option
+@trust_cache_option
 @click.option(
     "--limit",
     "limits",
