@@ -243,6 +243,15 @@ def test_task_in_a_process_of_its_own_may_run_a_graph_too(way: Way, kind: type[t
     assert t.Sum(kind(1), kind(0), t.Value(1)).run_graph(backend=way.name, max_workers=1) == 6
 
 
+@pytest.fixture
+def pythons_own_interrupt():
+    """Let SIGINT raise KeyboardInterrupt, whatever a library did to it that another test imported."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("pythons_own_interrupt")
 def test_interrupt_ends_what_runs_within_seconds(way_of_our_own: Way):
     tasks = [t.Sleeps(300, n) for n in range(6)]
     timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))

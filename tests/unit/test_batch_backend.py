@@ -324,7 +324,7 @@ def test_the_next_driver_follows_what_lives_and_harvests_what_ended(make_bench: 
 
     assert never == []
     assert second.report.outcome(ended).exit_code == 3
-    assert second.report.outcome(vanished).kind == "lost"
+    assert second.report.outcome(vanished, 90).kind == "lost"
     assert second.report.outcome(lives).exit_code == 5
 
 
