@@ -160,6 +160,9 @@ class _Stream(io.TextIOBase):
         return self.original if capture is None else capture.file(self._fd)
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):  # which is how click tells a stream of text from one of bytes
+            msg = f"write() argument must be str, not {type(text).__name__}"
+            raise TypeError(msg)
         written: int = self._current().write(text) if text else 0
         return written
 

@@ -47,6 +47,10 @@ class TestFrames:
 
 
 class TestThreadCapture:
+    def test_streams_take_text_alone_as_click_expects(self, tmp_path: Path):
+        with ThreadCapture(lambda: str(tmp_path)), pytest.raises(TypeError):
+            sys.stderr.write(b"")  # type: ignore[arg-type]
+
     def test_each_thread_prints_to_its_own_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         barrier = threading.Barrier(3)
 
