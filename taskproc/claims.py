@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from . import ledger
 from .errors import CacheError
+from .store.disk import is_damage
 from .store.locks import locked
-from .store.sqlite import is_damage
 
 FILE = "claims.sqlite3"
 ORPHAN_GRACE = 10.0  # seconds for the workers of a dead driver to end

@@ -84,8 +84,10 @@ class Location:
     def clear(self) -> None:
         """Remove the result, the logs and the contents of the data directory."""
         from .store import class_store_at
+        from .store.disk import disk_errors
 
-        class_store_at(self.class_directory).clear([self.digest])
+        with disk_errors(self.class_directory):
+            class_store_at(self.class_directory).clear([self.digest])
 
     def identity(self) -> Any:
         """Stand for this task inside another one's arguments."""

@@ -122,9 +122,10 @@ def _run_once(task: TaskBase[Any], request: RunRequest, stats: dict[str, Any]) -
     if not plan.stale:
         return False
     _refuse_circle(plan)
-    from .session import Session, disk_errors  # not before there is something to run
+    from .session import Session  # not before there is something to run
+    from .store.disk import disk_errors
 
-    with disk_errors(cache), Session(plan, request, settings, cache) as session:
+    with disk_errors(cache.root), Session(plan, request, settings, cache) as session:
         driver = session.drive(last_number)
     for name, number in driver.ran.items():
         stats["stats"][name] = stats["stats"].get(name, 0) + number

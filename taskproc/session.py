@@ -4,7 +4,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from .chronicle import Chronicle, Watcher
 from .claims import Claims
 from .driver import Driver
 from .elsewhere import Elsewhere
-from .errors import CacheError, SettingsError, TaskprocError
+from .errors import SettingsError
 from .graph import Plan
 from .handover import forget_context, note_own_context, write_context
 from .jobs import JobMaker, Place
@@ -209,23 +208,6 @@ class Session:
         backend = plugin.factory(context)
         reports.durable = staging.durable = backend.capabilities.durable
         return Runner(plugin, backend, reports, staging, self._inbox)
-
-
-@contextmanager
-def disk_errors(cache: Cache) -> Iterator[None]:
-    """Say in one sentence that a cache cannot be used as it should.
-
-    Raises:
-        CacheError: Instead of any error of the operating system or of SQLite.
-    """
-    try:
-        yield
-    except TaskprocError:
-        raise
-    except (OSError, sqlite3.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        msg = f"the cache {cache.root} cannot be written to: {reason}"
-        raise CacheError(msg) from error
 
 
 @contextmanager

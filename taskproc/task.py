@@ -219,8 +219,11 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
     def clear_all_tasks(cls) -> None:
         """Remove the results, logs and data of every task of this class."""
         from .store import current_cache
+        from .store.disk import disk_errors
 
-        current_cache().class_store(cls._task_config.name).clear_all()
+        store = current_cache().class_store(cls._task_config.name)
+        with disk_errors(store.directory):
+            store.clear_all()
 
     def run_graph(
         self: TaskLike[S],

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..errors import ResultNotFoundError
+from ..errors import CacheError, ResultNotFoundError
 from . import files
 from .files import DamagedResultError, Meta
 from .ids import IdTable
@@ -80,8 +80,13 @@ class ClassStore:
         return self.ids.allot(digests)
 
     def make_ready(self) -> None:
-        """Make the directory that instance directories go to."""
+        """Make the directory that instance directories go to.
+
+        Raises:
+            CacheError: The file system takes another class's directory for this one's.
+        """
         os.makedirs(f"{self.directory}/results", exist_ok=True)
+        self._check_name()
         if os.path.exists(self._cleared):
             with locked(self.directory):
                 self._remove_cleared()
@@ -161,6 +166,19 @@ class ClassStore:
         """Let go of all files."""
         self.ids.close()
         self.packed.close()
+
+    def _check_name(self) -> None:
+        """Make sure that the directory is this class's, on a file system that ignores upper and lower case, too."""
+        root, own = os.path.split(self.directory)
+        names = os.listdir(root)
+        if own not in names:
+            for name in names:
+                if name.casefold() == own.casefold():
+                    msg = (
+                        f"{own} and {name} differ only in upper and lower case, which the file system of {root} does "
+                        "not tell apart; rename one of the two classes."
+                    )
+                    raise CacheError(msg)
 
     @property
     def _cleared(self) -> str:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from ..errors import CacheError
 from . import files
+from .disk import is_damage
 from .locks import locked
-from .sqlite import is_damage
 
 _NEXT = "next"
 _FEW = 50

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..errors import CacheError
 from . import files
+from .disk import is_damage
 from .files import DamagedResultError, Meta
 from .locks import locked
-from .sqlite import is_damage
 
 FILE = "packed.sqlite3"
 _FEW = 200

@@ -47,6 +47,12 @@ void fault_arm(const char *directory, long when, int with, const char *log, cons
     armed = getpid();
 }
 
+void fault_hide(const char *directory, long seconds)
+{
+    fault_arm(directory, 0, 0, NULL, NULL);
+    hide = seconds;
+}
+
 __attribute__((constructor)) static void arm_from_environment(void)
 {
     const char *directory = getenv("TP_FAULT_ROOT"), *only = getenv("TP_FAULT_ONLY");

@@ -265,6 +265,8 @@ def _be_driver(request: dict[str, Any], shim: str) -> None:
     answer: dict[str, Any]
     status = 0
     try:
+        if "TP_FAULT_HIDE" in request["env"]:
+            ctypes.CDLL(shim).fault_hide(request["root"].encode(), ctypes.c_long(int(request["env"]["TP_FAULT_HIDE"])))
         if request["armed"]:
             log = f"{note}.calls".encode()
             ctypes.CDLL(shim).fault_arm(

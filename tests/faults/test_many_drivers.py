@@ -62,7 +62,7 @@ def test_ten_drivers_run_each_task_once(crowd: Crowd):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(2, 12))])
 def test_ten_drivers_of_which_some_are_killed(crowd: Crowd, seed: int):
     chance = random.Random(seed)
     drivers = [crowd.start(number) for number in range(10)]
