@@ -191,10 +191,16 @@ def _connect(path: str) -> sqlite3.Connection:
 
 def _opened(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=120, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = TRUNCATE")
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS claims (digest BLOB PRIMARY KEY, run TEXT, nonce TEXT) WITHOUT ROWID"
-    )
-    connection.execute("CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT UNIQUE)")
+    try:
+        connection.execute("PRAGMA journal_mode = TRUNCATE")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS claims (digest BLOB PRIMARY KEY, run TEXT, nonce TEXT) WITHOUT ROWID"
+        )
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT UNIQUE)"
+        )
+    except BaseException:
+        connection.close()
+        raise
     return connection

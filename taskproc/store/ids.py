@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -84,8 +86,7 @@ class IdTable:
 
     def reserve(self, number: int) -> int:
         """Set ids aside for tasks that may come to need one; give the first of them."""
-        table = self._open()
-        with table.transact(retry=True):
+        with self._transaction() as table:
             first: int = table.get(_NEXT, default=0)
             table.set(_NEXT, first + number)
         if self._next == first:
@@ -94,8 +95,7 @@ class IdTable:
 
     def assign(self, wanted: dict[bytes, int | None]) -> None:
         """Note ids: the reserved ones given, and new ones where None is given."""
-        table = self._open()
-        with table.transact(retry=True):
+        with self._transaction() as table:
             following: int = table.get(_NEXT, default=0)
             others_came = following != self._next
             for digest, id in wanted.items():
@@ -179,6 +179,17 @@ class IdTable:
             if meta is not None:
                 found[meta.identity] = id
         return found
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        table = self._open()
+        try:
+            with table.transact(retry=True):
+                yield table
+        finally:
+            # diskcache connects each thread anew; nobody else could close the connection of one that has ended.
+            if threading.current_thread() is not threading.main_thread():
+                table.close()
 
     def _open(self) -> Any:
         self._forget_if_replaced()

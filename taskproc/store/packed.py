@@ -118,12 +118,16 @@ class PackedRows:
     def _connect(self) -> sqlite3.Connection:
         with locked(os.path.dirname(self.path)):
             connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = TRUNCATE")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self.fsync else 'OFF'}")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS results"
-                " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER) WITHOUT ROWID"
-            )
+            try:
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
+                connection.execute(f"PRAGMA synchronous = {'FULL' if self.fsync else 'OFF'}")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS results"
+                    " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER) WITHOUT ROWID"
+                )
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
     def _current_stamp(self) -> tuple[int, int] | None:
