@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -185,7 +185,7 @@ def play(nursery: Nursery, examples: int, steps: int) -> None:
     machine = type("Machine", (Machine,), {"nursery": nursery})
     how = settings(
         max_examples=examples, stateful_step_count=steps, deadline=None, print_blob=True, database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate],  # to make it smaller takes far too long
     )  # fmt: skip
     run_state_machine_as_test(machine, settings=how)
 
