@@ -98,8 +98,8 @@ class ClassStore:
             is_alone: Whether no other driver is there that may still note the ids of its directories. It is asked
                 between a look at the directories and one at the ids.
         """
-        if not self.packed.exists():
-            return  # ids of the tree are noted before their directories are made
+        if not self.ids.has_unnoted():
+            return  # ids that are noted before their directories are made leave nothing abandoned
         present = self.ids.present()
         if present and is_alone():
             for id in self.ids.unnoted(present):

@@ -61,6 +61,14 @@ class IdTable:
         except OSError:
             return set()
 
+    def has_unnoted(self) -> bool:
+        """Whether ids were ever set aside that nobody has noted."""
+        self._forget_if_replaced()
+        if self._stamp is None:
+            return False
+        self._read(None)
+        return self._next > len(self._known)
+
     def unnoted(self, present: set[int]) -> set[int]:
         """Tell which of these directories have neither a noted id nor a result."""
         self._forget_if_replaced()

@@ -95,6 +95,29 @@ class TestIds:
         assert not (tmp_path / "pwned").exists()
 
 
+class TestWhatAKilledDriverLeft:
+    def test_directory_without_result_and_noted_id_is_removed(self, tmp_path: Path):
+        store = ClassStore(str(tmp_path / "Class"))
+        first = store.ids.reserve(2)
+        directory = Path(store.instance_directory(first))
+        directory.mkdir(parents=True)
+        (directory / "result.pkl.gz.0.tmp").write_bytes(b"half of it")
+        store.remove_abandoned(lambda: False)
+        assert directory.exists(), "somebody may still note its id"
+        store.remove_abandoned(lambda: True)
+        assert not directory.exists(), "though the class has no packed file yet"
+        store.close()
+
+    def test_directory_with_a_noted_id_stays(self, tmp_path: Path):
+        store = ClassStore(str(tmp_path / "Class"))
+        store.allot([digest(1)])
+        store.ids.reserve(1)
+        Path(store.instance_directory(0)).mkdir(parents=True)
+        store.remove_abandoned(lambda: True)
+        assert Path(store.instance_directory(0)).exists()
+        store.close()
+
+
 @pytest.fixture
 def rows(tmp_path: Path) -> Any:
     made = PackedRows(str(tmp_path / "Class"))
