@@ -110,6 +110,31 @@ class JsonObject(_ParamType):
         return found
 
 
+def entry_point_option(function: F) -> F:
+    """Add `-e`."""
+    return click.option(
+        "-e",
+        "--entrypoint",
+        type=EntryPoint(),
+        default="Main",
+        show_default=True,
+        help="The task to run; Outer.Inner for a class in a class.",
+    )(function)
+
+
+def arguments_option(function: F) -> F:
+    """Add `-s`."""
+    return click.option(
+        "-s",
+        "--set",
+        "arguments",
+        type=Pair("name=value", "an argument's name"),
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="An argument of the entry point; lists and dicts as JSON; repeatable.",
+    )(function)
+
+
 def cache_dir_option(function: F) -> F:
     """Add `--cache-dir`."""
     return click.option(

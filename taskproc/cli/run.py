@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from .entry import load_entry_point
 from .options import (
     BackendName,
-    EntryPoint,
     JsonObject,
     Limit,
     Pair,
+    arguments_option,
     cache_dir_option,
+    entry_point_option,
     log_option,
     plugin_option,
     set_up_logging,
     trust_cache_option,
 )
-from .place import use_settings_near
-from .taskfile import construct, entry_point, find_task_file, told_as_users
+from .taskfile import told_as_users
 
 if TYPE_CHECKING:
     from ..graph import TaskGraph
@@ -41,7 +42,7 @@ class _Options:
     backends: tuple[tuple[str, str], ...]
     backend_options: tuple[tuple[str, str], ...]
     max_workers: int | None
-    settings: tuple[tuple[str, str], ...]
+    arguments: tuple[tuple[str, str], ...]
     cache_dir: Path | None
     limits: tuple[tuple[str, int], ...]
     plugins: tuple[str, ...]
@@ -61,14 +62,7 @@ class _Options:
 
 @click.command(short_help="Run the tasks of a file; this word may be left out.")
 @click.argument("taskfile", type=click.Path(), metavar="TASKFILE")
-@click.option(
-    "-e",
-    "--entrypoint",
-    type=EntryPoint(),
-    default="Main",
-    show_default=True,
-    help="The task to run; Outer.Inner for a class in a class.",
-)
+@entry_point_option
 @click.option(
     "-b",
     "--backend",
@@ -88,15 +82,7 @@ class _Options:
     help="An option for that backend (see `taskproc backends`); repeatable.",
 )
 @click.option("-w", "--max-workers", type=click.IntRange(min=1), metavar="N", help="How many tasks run at once here.")
-@click.option(
-    "-s",
-    "--set",
-    "settings",
-    type=Pair("name=value", "an argument's name"),
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="An argument of the entry point; lists and dicts as JSON; repeatable.",
-)
+@arguments_option
 @cache_dir_option
 @trust_cache_option
 @click.option(
@@ -136,7 +122,9 @@ def run(**given: Any) -> int:
     """
     options = _Options(**given)
     set_up_logging(options.loglevel)
-    settings, task = _prepare(options)
+    settings, task = load_entry_point(
+        options.taskfile, options.entrypoint, options.arguments, options.cache_dir, options.kwargs or {}
+    )
     request = _request(options)
     graph = _graph_of(task)
     request = _checked(task, graph, request, settings, dict(options.limits))
@@ -146,16 +134,6 @@ def run(**given: Any) -> int:
         print_plan(task, request)
         return _DONE
     return _run(task, graph, request)
-
-
-def _prepare(options: _Options) -> tuple[Settings, TaskBase[Any]]:
-    """Load the file, and construct its entry point."""
-    from .values import entry_arguments
-
-    file = find_task_file(options.taskfile)
-    settings = use_settings_near(file.path, options.cache_dir)
-    cls = entry_point(file, file.load(), options.entrypoint)
-    return settings, construct(file, cls, entry_arguments(cls, options.settings, options.kwargs or {}))
 
 
 def _request(options: _Options) -> RunRequest:
