@@ -1,0 +1,94 @@
+"""Measures one process: wall seconds, and the peak memory of that process alone."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_LOOKS = 0.05  # seconds between looks at the memory
+_PEAK = re.compile(rb"VmHWM:\s*(\d+) kB")
+
+
+class BenchmarkError(Exception):
+    """Something went wrong, or gave a wrong answer."""
+
+
+class TimedOut(BenchmarkError):
+    """It took longer than it may."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process took.
+
+    Attributes:
+        seconds: From its start to its end.
+        memory: Its peak memory in MB, without its children's; as far as it was seen, every 50 ms.
+        output: What it printed.
+    """
+
+    seconds: float
+    memory: float
+    output: str
+
+
+def measure(command: Sequence[str], *, cwd: Path, output: Path, environment: Mapping[str, str], cap: float) -> Run:
+    """Run a command to its end.
+
+    Raises:
+        TimedOut: It took longer than `cap` seconds, and was ended with all that it had started.
+        BenchmarkError: Its exit status was not 0.
+    """
+    with output.open("wb") as file:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=cwd, env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        memory = 0.0
+        try:
+            while process.poll() is None:
+                memory = max(memory, _peak(process.pid))
+                if time.perf_counter() - began > cap:
+                    raise TimedOut(f"took more than {cap:g} s")
+                try:
+                    process.wait(_LOOKS)
+                except subprocess.TimeoutExpired:
+                    continue
+            seconds = time.perf_counter() - began
+        finally:
+            if process.poll() is None:
+                _end(process)
+    said = output.read_text(errors="replace")
+    if process.returncode:
+        end = "\n".join(said.splitlines()[-15:])
+        raise BenchmarkError(f"{' '.join(command)} ended with status {process.returncode}:\n{end}")
+    return Run(seconds, memory, said)
+
+
+def _peak(pid: int) -> float:
+    try:
+        found = _PEAK.search(Path(f"/proc/{pid}/status").read_bytes())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all that it started."""
+    try:
+        tree = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    except psutil.NoSuchProcess:
+        tree = []
+    for member in tree:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
