@@ -1,9 +1,12 @@
 """Tidies up after drivers that died, once nothing of theirs is alive and nobody may want to follow their jobs."""
 from __future__ import annotations
 
+import os
+import shutil
+
 from .adoption import Orphan, Orphans, is_filed, withdraw
 from .claims import Claims
-from .ledger import tidy
+from .ledger import driver_lives, run_directories, tidy
 from .store import Cache
 
 
@@ -30,6 +33,23 @@ def tidy_up(claims: Claims, orphans: Orphans, cache: Cache) -> None:
         for store in cache.class_stores():
             store.remove_abandoned(lambda: claims.is_alone(ended))
         claims.strike_out(ended)
+
+
+def forget_old_runs(claims: Claims, cache: Cache, keep: int) -> None:
+    """Remove the directories of old runs, but for the newest ones.
+
+    A run that lives, or has left claims or jobs that somebody must see to, stays.
+
+    Args:
+        claims: The claims of all drivers.
+        cache: The cache.
+        keep: How many runs stay.
+    """
+    old = run_directories(cache.runs)[keep:]
+    needed = claims.runs() if old else set()
+    for path in old:
+        if os.path.basename(path) not in needed and not driver_lives(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _may_run(orphan: Orphan) -> bool:

@@ -114,10 +114,13 @@ class Claims:
         finally:
             self._connection.close()
 
+    def runs(self) -> set[str]:
+        """Name the runs in the table: those that live, and those that left something to see to."""
+        return {row[0] for row in self._connection.execute("SELECT run FROM runs")}
+
     def dead_runs(self) -> list[str]:
         """Name the runs in the table that are dead."""
-        runs = [row[0] for row in self._connection.execute("SELECT run FROM runs WHERE run != ?", (self.run,))]
-        return [run for run in runs if self.is_dead(run)]
+        return [run for run in sorted(self.runs() - {self.run}) if self.is_dead(run)]
 
     def of(self, run: str) -> dict[bytes, Claim]:
         """Give all claims of a run."""
@@ -126,8 +129,7 @@ class Claims:
 
     def is_alone(self, dead: Sequence[str]) -> bool:
         """Whether no run but this one, and these dead ones, is in the table."""
-        rows = self._connection.execute("SELECT run FROM runs").fetchall()
-        return {row[0] for row in rows} <= {self.run, *dead}
+        return self.runs() <= {self.run, *dead}
 
     def strike_out(self, dead: Iterable[str]) -> None:
         """Remove dead runs that hold no claims any more from the table."""

@@ -6,7 +6,9 @@ their own, and only report.
 from __future__ import annotations
 
 import logging
+import os
 import queue
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -177,10 +179,14 @@ class Driver:
             return
         if self._ready and self.generations is not None:
             self.generations.append(self._remaining())
+        limited = []
         while self._ready:
             node = self._ready.popleft()
             if self._limits.admit(node, self._graph.tasks[node]._task_config.channels):
                 self._admitted.append(node)
+            else:
+                limited.append(node)
+        self._chronicle.limited(limited)
         while self._admitted:
             self._place(self._admitted.popleft())
         for runner in self._runners.values():
@@ -219,7 +225,7 @@ class Driver:
         for node in ours:
             job = jobs[node]
             self._attempts[job.nonce] = Attempt(node, job, runner)
-            self._chronicle.tell("submitted", node, job.nonce, runner.name)
+        self._chronicle.submitted({node: jobs[node] for node in ours}, runner.name, runner.capabilities.durable)
         runner.load += len(ours)
         runner.submit([jobs[node] for node in ours])
 
@@ -234,6 +240,7 @@ class Driver:
             if digest(node) in held:
                 self._limit_left(node)
                 self._elsewhere.add(digest(node), node)
+                self._chronicle.elsewhere(node, held[digest(node)].run)
         if self._claims.met_others(self._last_number):
             done = {node for node in ours if self._done_elsewhere(node)}
             for node in done:
@@ -357,6 +364,7 @@ class Driver:
         if not self._claim([node], {node: job}):
             return []
         self._attempts[job.nonce] = Attempt(node, job, runner)
+        self._chronicle.submitted({node: job}, runner.name, runner.capabilities.durable)
         runner.load += 1
         return [(job, orphan.ref)]
 
@@ -561,7 +569,7 @@ class Driver:
             return
         attempt = Attempt(node, job, None, started=time.time())
         self._attempts[job.nonce] = attempt
-        self._chronicle.tell("started", node, job.nonce, attempt.backend)
+        self._chronicle.started(node, job.nonce, attempt.backend, {"host": socket.gethostname(), "pid": os.getpid()})
         self._tidy(float("inf"))  # who draws on the terminal must leave it to the task
         try:
             outcome = execute(job.payload(), "none", self._await_others)

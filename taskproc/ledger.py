@@ -27,7 +27,10 @@ class RunDirectory:
     """
 
     def __init__(self, runs: str, root: str) -> None:
-        self.run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+        now = time.time()
+        # Names sort by time, also those of runs of one second.
+        stamp = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now % 1 * 1000):03d}"
+        self.run = f"{stamp}-{secrets.token_hex(4)}"
         self.path = f"{runs}/{self.run}"
         os.makedirs(self.path)
         self.context = f"{self.path}/context.json"
@@ -39,7 +42,7 @@ class RunDirectory:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "pid_started": process_start(os.getpid()),
-            "started": time.time(),
+            "started": now,
         }
         Path(self.path, "run.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
 
@@ -103,6 +106,20 @@ def tidy(path: str) -> None:
             files.remove(f"{path}/{name}")
 
 
+def run_directories(runs: str) -> list[str]:
+    """Name the directories of a cache's runs, the newest first.
+
+    Args:
+        runs: The cache's directory of runs, `{cache}/taskproc/.runs`.
+    """
+    try:
+        with os.scandir(runs) as entries:
+            names = [entry.name for entry in entries if os.path.exists(f"{entry.path}/run.json")]
+    except OSError:
+        return []
+    return [f"{runs}/{name}" for name in sorted(names, reverse=True)]
+
+
 def read_ledger(path: str) -> Iterator[dict[str, Any]]:
     """Read a ledger; a last line that was cut short is passed over."""
     try:
@@ -127,7 +144,7 @@ def driver_lives(path: str) -> bool:
         info = json.loads(Path(path, "run.json").read_text(encoding="utf-8"))
         if info["host"] == socket.gethostname() and process_start(info["pid"]) != info["pid_started"]:
             return False
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     return _is_locked(f"{path}/driver.lock")
 

@@ -15,6 +15,9 @@ class Limits:
     Args:
         caps: The most tasks at once, per channel or task name.
 
+    Attributes:
+        caps: As given.
+
     Example:
         >>> limits = Limits({"gpu": 1})
         >>> limits.admit(1, ("Train", "gpu")), limits.admit(2, ("Score", "gpu"))
@@ -28,6 +31,7 @@ class Limits:
             if not isinstance(cap, int) or cap < 1:
                 msg = f"the rate limit of {label!r} is {cap!r}; it must be a whole number from 1"
                 raise SettingsError(msg)
+        self.caps = dict(caps)
         self._room = dict(caps)
         self._lines: dict[tuple[str, ...], deque[int]] = {}
         self._limited: dict[tuple[str, ...], tuple[str, ...]] = {}

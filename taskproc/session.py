@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from . import worker
 from .adoption import Orphans
-from .aftermath import tidy_up
+from .aftermath import forget_old_runs, tidy_up
 from .choice import BackendChoice
 from .chronicle import Chronicle, Watcher
 from .claims import Claims
@@ -28,6 +29,7 @@ from .handover import forget_context, note_own_context, write_context
 from .jobs import JobMaker, Place
 from .ledger import Ledger, RunDirectory
 from .limits import Limits
+from .outline import write_outline
 from .packing import Packer
 from .plugin import BackendContext, RunInfo, RunReport
 from .plugins import Listeners, Plugins
@@ -104,6 +106,7 @@ class Session:
         packed = self._packed_classes()
         jobs = JobMaker(self._plan, packer, self._plugins, self._choice, self._run.context, packed)
         jobs.prepare()
+        write_outline(self._run.path, self._plan, jobs.ids, self._limits.caps)
         tidy_up(self._claims, self._orphans, self._cache)
         self._warn_of_unmatched()
         with self._watched() as watchers:
@@ -124,6 +127,7 @@ class Session:
                 driver.generations = []
             self._run_to_the_end(driver)
         tidy_up(self._claims, self._orphans, self._cache)
+        forget_old_runs(self._claims, self._cache, self._settings.keep_runs)
         return driver
 
     def _run_to_the_end(self, driver: Driver) -> None:
@@ -142,7 +146,9 @@ class Session:
         planned = self._plan.counts(self._plan.stale)
         fresh = [node for node, reason in enumerate(self._plan.reasons) if not reason]
         run = RunInfo(self._run.run, repr(self._plan.graph.tasks[-1]), self._plan.counts(fresh), planned)
-        self._ledger.write({"kind": "run", "time": time.time(), "cached": run.cached, "planned": run.planned})
+        file = getattr(sys.modules.get(type(self._plan.graph.tasks[-1]).__module__), "__file__", None)
+        entry = {"kind": "run", "time": time.time(), "file": file, "cached": run.cached, "planned": run.planned}
+        self._ledger.write(entry)
         with ExitStack() as stack:
             watchers = list(self._request.watchers)
             if listeners:

@@ -53,6 +53,7 @@ _VARIABLES = {
     "store": ("TP_STORE",),
     "fsync": ("TP_FSYNC",),
     "trust_cache": ("TP_TRUST_CACHE",),
+    "keep_runs": ("TP_KEEP_RUNS",),
 }
 _ALL_VARIABLES = [name for names in _VARIABLES.values() for name in names]
 
@@ -78,6 +79,7 @@ class Settings:
         store: Where results go, for classes that do not say it themselves.
         fsync: Whether to wait until results are on the disk.
         trust_cache: Whether to read a cache that others may write to.
+        keep_runs: How many runs to keep the accounts of, for `taskproc runs`, `status` and `report`.
         plugins: Modules, or files, that bring backends.
         limits: How many tasks may run at once, per channel or task name.
         profiles: The profiles by name.
@@ -92,6 +94,7 @@ class Settings:
     store: Literal["tree", "packed"] = "tree"
     fsync: bool = False
     trust_cache: bool = False
+    keep_runs: int = 20
     plugins: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
@@ -270,7 +273,7 @@ def _word(name: str, text: str) -> str | None:
     return text.strip() or None
 
 
-def _workers(name: str, text: str) -> int | None:
+def _count(name: str, text: str) -> int | None:
     try:
         number = int(text or -1)
     except ValueError:
@@ -293,11 +296,12 @@ def _store(name: str, text: str) -> str | None:
 _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "cache_dir": _path,
     "backend": _word,
-    "max_workers": _workers,
+    "max_workers": _count,
     "detect_source_change": _flag,
     "store": _store,
     "fsync": _flag,
     "trust_cache": _flag,
+    "keep_runs": _count,
 }
 
 
@@ -373,7 +377,7 @@ def _read_path(file: Path, key: str, value: Any) -> tuple[str, Any]:
     return key, file.parent / Path(_typed(file, key, value, str, "a path")).expanduser()
 
 
-def _read_workers(file: Path, key: str, value: Any) -> tuple[str, Any]:
+def _read_count(file: Path, key: str, value: Any) -> tuple[str, Any]:
     return key, _positive(file, key, value)
 
 
@@ -429,8 +433,9 @@ _READERS: dict[str, Callable[[Path, str, Any], tuple[str, Any]]] = {
     "cache_dir": _read_path,
     "detect_source_change": _read_flag,
     "fsync": _read_flag,
+    "keep_runs": _read_count,
     "limits": _read_limits,
-    "max_workers": _read_workers,
+    "max_workers": _read_count,
     "plugins": _read_plugins,
     "profile": _read_profiles,
     "store": _read_store,
