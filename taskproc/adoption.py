@@ -79,19 +79,19 @@ def withdraw(directory: str, nonce: str) -> bool:
 
     One that has started can no longer commit.
     """
-    name = f"{directory}/{files.ATTEMPT}"
-    for state, before_start in (("queued", True), ("running", False)):
-        try:
-            os.unlink(f"{name}{state}.{nonce}")
-            return before_start
-        except FileNotFoundError:
-            continue
+    if take_back(directory, nonce):
+        return True
+    files.remove(f"{directory}/{files.ATTEMPT}running.{nonce}")
     return False
 
 
-def take_back(directory: str, nonce: str) -> None:
-    """See to it that a filed attempt never starts, unless it has started already."""
-    files.remove(f"{directory}/{files.ATTEMPT}queued.{nonce}")
+def take_back(directory: str, nonce: str) -> bool:
+    """See to it that a filed attempt never starts; whether it had not started already."""
+    try:
+        os.unlink(f"{directory}/{files.ATTEMPT}queued.{nonce}")
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def is_filed(directory: str, nonce: str) -> bool:

@@ -516,7 +516,7 @@ class Driver:
         self._ready.clear()
         for runner in self._runners.values():
             runner.backlog.clear()
-            runner.cancel([a.job for a in self._attempts.values() if a.runner is runner and a.started is None])
+            runner.take_back([a.job for a in self._attempts.values() if a.runner is runner and a.started is None])
 
     def _limit_left(self, node: int) -> None:
         self._admitted.extend(self._limits.leave(self._graph.tasks[node]._task_config.channels))

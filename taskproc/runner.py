@@ -128,6 +128,11 @@ class Runner:
         if jobs:
             self._commands.put(_Command("cancel", list(jobs)))
 
+    def take_back(self, jobs: Sequence[Job]) -> None:
+        """Have jobs ended that have not started, as far as is known; those that have started all the same run on."""
+        if jobs:
+            self._commands.put(_Command("take_back", list(jobs)))
+
     def adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> None:
         """Have jobs of an earlier driver followed; of those never taken, the driver is told."""
         for job, ref in jobs:
@@ -238,6 +243,13 @@ class Runner:
             if job.nonce in self._staging.refs:
                 take_back(str(job.directory), job.nonce)  # a scheduler may start it once more before it hears of this
         self._backend.cancel(ending)
+
+    def _take_back(self, jobs: Sequence[Job]) -> None:
+        """End what waits. Of a staged job its file tells, before any scheduler does, whether it runs."""
+        staged = self._staging.refs
+        waiting = [job for job in jobs if job.nonce not in staged or take_back(str(job.directory), job.nonce)]
+        if waiting:
+            self._cancel(waiting)
 
     def _unreported(self, jobs: Sequence[Job]) -> list[Job]:
         return [job for job in jobs if job.nonce not in self._reports.reported]

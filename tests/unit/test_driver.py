@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from taskproc import FailedTaskError, RequiresList, TaskBase
+from taskproc.errors import FailedTasksError
 from taskproc.plugin import (
     BackendContext,
     BackendError,
@@ -57,6 +58,7 @@ class Puppet:
     def __init__(self, context: BackendContext, submit: Submit, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self.report = context.report
+        self.staging = context.staging
         self.seen: list[list[Job]] = []
         self.cancelled: list[Job] = []
         self.closed: list[bool] = []
@@ -248,6 +250,27 @@ def test_backend_that_breaks_in_its_factory_is_told(puppet, monkeypatch: pytest.
     monkeypatch.setattr(Plugins, "backend", lambda self, name: plugin)
     with pytest.raises(FailedTaskError, match="partition and queue"):
         run(Step())
+
+
+def test_stop_leaves_alone_what_runs_though_nobody_has_told_of_its_start(puppet):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        backend.staging.stage([[job] for job in jobs])
+        queued = jobs[0].directory / f"attempt.queued.{jobs[0].nonce}"
+        queued.rename(queued.with_name(f"attempt.running.{jobs[0].nonce}"))
+        backend.report.finished(jobs[1], Outcome("ended", exit_code=1))
+
+    def cancel(backend: Puppet, jobs: Sequence[Job]) -> None:
+        original(backend, jobs)
+        backend.report.finished(backend.seen[0][0], Outcome("ended", exit_code=2))
+
+    original = Puppet.cancel
+    backends = puppet(submit, gather=0.3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Puppet, "cancel", cancel)
+        with pytest.raises(FailedTasksError) as caught:
+            run(All(4))
+    assert {failure.task.n for failure in caught.value.failures} == {0, 1}
+    assert backends[0].cancelled == backends[0].seen[0][2:]
 
 
 def test_options_may_grow_with_the_attempt(puppet):
