@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from .frames import unpack_group
 from .handover import read_payload
-from .outcome import Outcome
+from .outcome import BEGUN_BEFORE, Outcome
 from .serve import run_alone
 from .store import files
 
@@ -30,15 +30,16 @@ def run_element(staged: str, index: str, variable: str = "", first: str = "0") -
         element = int(position) - int(first)
     with open(f"{staged}/payloads/{element}", "rb") as file:
         content = file.read()
-    failed = False
+    failed = begun_before = False
     for payload in unpack_group(content):
         assignment, body = read_payload(payload)
         outcome = run_alone(assignment, body)
         if outcome.exit_code is None:
-            continue  # another copy of this worker has it, and will say how it ended
+            begun_before = True  # another copy of this worker has it, and will say how it ended, if it lives
+            continue
         failed = failed or outcome.exit_code != 0
         _mark(staged, assignment.nonce, outcome)
-    sys.exit(int(failed))
+    sys.exit(BEGUN_BEFORE if begun_before else int(failed))
 
 
 def _mark(staged: str, nonce: str, outcome: Outcome) -> None:

@@ -90,7 +90,9 @@ class FailedTaskError(TaskprocError):
         self.directory = directory
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
+        from .failures import portable
+
+        return _restore, (type(self), self.args, {**self.__dict__, **portable(self)})
 
 
 class FailedTasksError(FailedTaskError):

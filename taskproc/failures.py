@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import os
+import pickle
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import BackendError, FailedTaskError, TaskLostError, WorkerDiedError
+from .location import Location, located, restore
 from .outcome import Outcome
 from .store import files
 from .worker import unpickle_failure
@@ -46,6 +49,45 @@ def failed_task(task: TaskBase[Any], cause: BaseException, directory: str) -> Fa
     error = FailedTaskError("\n".join(lines), task=task, exception=cause, directory=Path(directory))
     error.__cause__ = cause
     return error
+
+
+def portable(error: FailedTaskError) -> dict[str, Any]:
+    """Give a failure's task and exception so that they can be pickled, if need be with less behind them."""
+    task, exception = error.task, error.exception
+    return {
+        "task": task if _can_be_pickled(task) else _StandIn(task),
+        "exception": exception if _can_be_pickled(exception) else RuntimeError(_in_words(exception)),
+    }
+
+
+class _StandIn:
+    """Pickles a task whose class no other process can find: with a class of the same name in its place."""
+
+    def __init__(self, task: TaskBase[Any]) -> None:
+        self._task = task
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls = type(self._task)
+        return _stand_in, (cls.__module__, cls.__qualname__, located(self._task))
+
+
+def _stand_in(module: str, name: str, location: Location) -> TaskBase[Any]:
+    from .task import TaskBase
+
+    cls = types.new_class(name, (TaskBase,), exec_body=lambda body: body.update(__module__=module, __qualname__=name))
+    return restore(cls, location)
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__qualname__}: {error}"
+
+
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:
+        return False
+    return True
 
 
 def last_lines(path: str) -> list[str]:

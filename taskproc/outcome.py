@@ -5,6 +5,9 @@ import signal
 from dataclasses import dataclass, field
 from typing import Literal
 
+# The exit status of a worker on a cluster that found a task begun by an earlier copy of itself: EX_TEMPFAIL.
+BEGUN_BEFORE = 75
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .frames import pack_group
 from .handover import read_payload
-from .outcome import Outcome
+from .outcome import BEGUN_BEFORE, Outcome
 from .plugin import Job, JobRef
 from .store import files
 
@@ -110,7 +110,10 @@ class StagedSets:
         groups = self._groups.get(staged)
         if groups is None:
             groups = self._groups[staged] = [[entry["nonce"] for entry in group] for group in read_set(staged)]
-        outcome = Outcome.of_process(-(code - 128) if code > 128 else code)
+        if code == BEGUN_BEFORE:
+            outcome = Outcome("lost", "its worker was started once more, after a first one that left no result")
+        else:
+            outcome = Outcome.of_process(-(code - 128) if code > 128 else code)
         for nonce in groups[index] if index < len(groups) else []:
             if nonce not in seen:
                 seen.add(nonce)

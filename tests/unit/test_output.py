@@ -148,6 +148,21 @@ class TestFailures:
         assert len(pickle.loads(pickle.dumps(several)).failures) == 3
 
 
+def test_failure_of_what_no_other_process_can_find_survives_pickling(tmp_path: Path):
+    class Local(TaskBase):
+        def __init__(self, n: int): ...
+
+    class LocalError(Exception):
+        pass
+
+    error = FailedTaskError("no", task=Local(3), exception=LocalError("odd"), directory=tmp_path)
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == "no"
+    assert (repr(again.task), again.task.task_args) == (repr(Local(3)), {"n": 3})
+    assert (again.task.task_name, type(again.task).task_name) == (Local.task_name, Local.task_name)
+    assert str(again.exception).endswith("LocalError: odd")
+
+
 def test_descriptors_are_given_back_after_a_capture(tmp_path: Path):
     from taskproc import worker
 
