@@ -46,8 +46,16 @@ class TaskClass:
             return True
         if stored not in self._accepted:
             text = self.store.load_source(stored)
-            self._accepted[stored] = text is not None and same_source(text, self.text)
+            same = text is not None and same_source(text, self.text)
+            self._accepted[stored] = same or stored in self.store.accepted_sources(self.source)
         return self._accepted[stored]
+
+    def accept(self, stored: Iterable[bytes]) -> None:
+        """From now on, results computed by these sources are as good as ones computed by today's."""
+        assert self.text is not None, "a class without a source takes every result"
+        self.store.save_source(self.source, self.text)
+        self.store.accept_sources(self.source, stored)
+        self._accepted.clear()
 
 
 class TaskGraph:
@@ -88,10 +96,14 @@ class TaskGraph:
         """Give the identity of a node's task."""
         return self.tasks[node]._task.digest
 
-    def read_sources(self) -> None:
-        """Read the source of every class, and say so once of those that have none."""
+    def read_sources(self, *, helpers: bool) -> None:
+        """Read the source of every class, and say so once of those that have none.
+
+        Args:
+            helpers: Whether what a class uses of the user's own modules is a part of its source.
+        """
         for cls, known in self.classes.items():
-            known.text = normalised_source(cls, TaskBase)
+            known.text = normalised_source(cls, TaskBase, helpers=helpers)
             if known.text is not None:
                 known.source = source_digest(known.text)
             elif known.config.name not in _told:
@@ -124,16 +136,29 @@ class TaskGraph:
 class Plan:
     """Which tasks of a graph must run, and why.
 
+    Args:
+        graph: The graph.
+        detect_source_change: Whether a changed source makes results stale.
+        detect_helper_change: Whether helpers of the user's own modules are a part of the source.
+        forced: The nodes that run in any case.
+
     Attributes:
         metas: The provenance of each node's result, if it has one.
         reasons: Why each node must run; empty for a fresh one.
         stale: The nodes that must run, each behind its upstreams.
     """
 
-    def __init__(self, graph: TaskGraph, *, detect_source_change: bool, forced: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        graph: TaskGraph,
+        *,
+        detect_source_change: bool,
+        detect_helper_change: bool = True,
+        forced: Iterable[int] = (),
+    ) -> None:
         self.graph = graph
         self.detect_source_change = detect_source_change
-        graph.read_sources()
+        graph.read_sources(helpers=detect_helper_change)
         self.metas = graph.read_results()
         self.reasons = [""] * len(graph)
         for node in forced:

@@ -107,7 +107,12 @@ def make_plan(task: TaskBase[Any], request: RunRequest, settings: Settings, cach
     """Find out what a run would do, without doing it."""
     detect = settings.detect_source_change if request.detect_source_change is None else request.detect_source_change
     graph = TaskGraph(task, cache)
-    return Plan(graph, detect_source_change=detect, forced=[len(graph) - 1] if request.force else [])
+    return Plan(
+        graph,
+        detect_source_change=detect,
+        detect_helper_change=settings.detect_helper_change,
+        forced=[len(graph) - 1] if request.force else [],
+    )
 
 
 def _run_once(task: TaskBase[Any], request: RunRequest, stats: dict[str, Any]) -> bool:

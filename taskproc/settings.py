@@ -50,6 +50,7 @@ _VARIABLES = {
     "backend": ("TP_BACKEND", "TP_EXECUTOR"),
     "max_workers": ("TP_MAX_WORKERS",),
     "detect_source_change": ("TP_DETECT_SOURCE_CHANGE",),
+    "detect_helper_change": ("TP_DETECT_HELPER_CHANGE",),
     "store": ("TP_STORE",),
     "fsync": ("TP_FSYNC",),
     "trust_cache": ("TP_TRUST_CACHE",),
@@ -76,6 +77,7 @@ class Settings:
         backend: The backend, or profile, of tasks that nobody else says it for.
         max_workers: How many tasks run at once on this machine; None: as many as there are CPUs to use.
         detect_source_change: Whether a changed task class makes its results stale.
+        detect_helper_change: Whether what it uses of the user's own modules is a part of it.
         store: Where results go, for classes that do not say it themselves.
         fsync: Whether to wait until results are on the disk.
         trust_cache: Whether to read a cache that others may write to.
@@ -91,6 +93,7 @@ class Settings:
     backend: str = "local"
     max_workers: int | None = None
     detect_source_change: bool = True
+    detect_helper_change: bool = True
     store: Literal["tree", "packed"] = "tree"
     fsync: bool = False
     trust_cache: bool = False
@@ -162,6 +165,7 @@ class _ContextType(type):
         executor_name: str
         max_workers: int
         detect_source_change: bool
+        detect_helper_change: bool
         trust_cache: bool
         num_cpu: int
     else:
@@ -169,6 +173,7 @@ class _ContextType(type):
         executor_name = _Setting(lambda settings: settings.backend, str)
         max_workers = _Setting(lambda settings: settings.max_workers or -1, lambda number: number or -1)
         detect_source_change = _Setting(lambda settings: settings.detect_source_change, bool)
+        detect_helper_change = _Setting(lambda settings: settings.detect_helper_change, bool)
         trust_cache = _Setting(lambda settings: settings.trust_cache, bool)
         num_cpu = _Setting(lambda _: usable_cpus(), int)
 
@@ -181,6 +186,7 @@ class Context(metaclass=_ContextType):
         executor_name: The backend, or profile, of tasks that nobody else says it for.
         max_workers: How many tasks run at once on this machine; -1: as many as there are CPUs to use.
         detect_source_change: Whether a changed task class makes its results stale.
+        detect_helper_change: Whether what it uses of the user's own modules is a part of it.
         trust_cache: Whether to read a cache that others may write to.
         num_cpu: The number of CPUs that this process may use.
         interactive: Whether all tasks run in the driver's main thread, with the real terminal.
@@ -298,6 +304,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "backend": _word,
     "max_workers": _count,
     "detect_source_change": _flag,
+    "detect_helper_change": _flag,
     "store": _store,
     "fsync": _flag,
     "trust_cache": _flag,
@@ -431,6 +438,7 @@ _READERS: dict[str, Callable[[Path, str, Any], tuple[str, Any]]] = {
     "backend": _read_backend,
     "backends": _read_backends,
     "cache_dir": _read_path,
+    "detect_helper_change": _read_flag,
     "detect_source_change": _read_flag,
     "fsync": _read_flag,
     "keep_runs": _read_count,

@@ -162,6 +162,25 @@ class ClassStore:
         except (OSError, UnicodeError):
             return None
 
+    def accept_sources(self, digest: bytes, stored: Iterable[bytes]) -> None:
+        """Note that results made by these sources are as good as those made by the source of that digest."""
+        path = self._accepted_path(digest)
+        with locked(os.path.dirname(path)):
+            lines = {one.hex() for one in [*self.accepted_sources(digest), *stored]}
+            files.write_text(f"{path}.tmp", "".join(f"{line}\n" for line in sorted(lines)))
+            os.replace(f"{path}.tmp", path)
+
+    def accepted_sources(self, digest: bytes) -> set[bytes]:
+        """Read which sources were said to be as good as the one of that digest."""
+        try:
+            with open(self._accepted_path(digest), encoding="ascii") as file:
+                return {bytes.fromhex(line) for line in file}
+        except (OSError, ValueError):
+            return set()
+
+    def _accepted_path(self, digest: bytes) -> str:
+        return f"{self.directory}/sources/{digest.hex()}.accepts"
+
     def close(self) -> None:
         """Let go of all files."""
         self.ids.close()

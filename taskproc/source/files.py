@@ -1,0 +1,85 @@
+"""Source files, read and parsed once, and whose they are: the user's, installed, or Python's own."""
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from types import ModuleType
+from typing import Any
+
+_STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+@dataclass
+class Parsed:
+    """A parsed file.
+
+    Attributes:
+        tree: Its statements; none if it cannot be parsed.
+        lines: Its lines, with their ends.
+        classes: Its class statements, once somebody asked for them.
+        names: Its top-level names, likewise.
+    """
+
+    tree: ast.Module
+    lines: list[str]
+    classes: Any = field(default=None)
+    names: Any = field(default=None)
+
+
+def read_file(file: str, module: ModuleType | None = None) -> Parsed:
+    """Read and parse a file, or what was typed under that name; nothing is in it if that cannot be done.
+
+    Args:
+        file: The file.
+        module: The module that it makes, whose loader may know the text of a file that is not on disk.
+    """
+    if file.endswith(tuple(EXTENSION_SUFFIXES)):
+        return _parse("")
+    try:
+        status = os.stat(file)
+    except (OSError, ValueError):
+        return _text("".join(linecache.getlines(file, getattr(module, "__dict__", None))))
+    return _file(file, status.st_mtime_ns, status.st_size)
+
+
+def remembered() -> list[str]:
+    """Name the sources that were typed: notebook cells and, from Python 3.13, lines at the prompt."""
+    return [name for name, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None]
+
+
+def is_installed(file: str) -> bool:
+    """Whether a file belongs to an installed package."""
+    return any(part in file for part in _INSTALLED)
+
+
+def is_standard(file: str) -> bool:
+    """Whether a file belongs to Python's standard library."""
+    return file.startswith(_STANDARD_LIBRARY)
+
+
+@lru_cache(maxsize=1024)
+def _file(file: str, modified: int, size: int) -> Parsed:
+    try:
+        with open(file, "rb") as stream:
+            return _parse(stream.read())
+    except OSError:
+        return _parse("")
+
+
+@lru_cache(maxsize=256)
+def _text(text: str) -> Parsed:
+    return _parse(text)
+
+
+def _parse(source: str | bytes) -> Parsed:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return Parsed(ast.Module([], []), [])
+    text = source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
+    return Parsed(tree, text.splitlines(keepends=True))
