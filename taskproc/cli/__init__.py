@@ -4,6 +4,7 @@ What a command needs is imported when it runs, so that `--help` and completion a
 """
 from __future__ import annotations
 
+from .accept import accept
 from .backends import backends
 from .clear import clear
 from .group import CommandGroup
@@ -11,4 +12,4 @@ from .run import run
 
 __all__ = ["main"]
 
-main = CommandGroup("taskproc", default=run, commands=[run, backends, clear])
+main = CommandGroup("taskproc", default=run, commands=[run, accept, backends, clear])

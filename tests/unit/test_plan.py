@@ -101,7 +101,11 @@ def test_changed_source_is_a_reason(monkeypatch: pytest.MonkeyPatch):
 
     run(Top())
     before = graph.normalised_source
-    monkeypatch.setattr(graph, "normalised_source", lambda cls, stop: before(cls, stop) + "\nmore = 1" * (cls is Sum))
+
+    def changed(cls: type, stop: type, *, helpers: bool) -> str:
+        return (before(cls, stop, helpers=helpers) or "") + "\nmore = 1" * (cls is Sum)
+
+    monkeypatch.setattr(graph, "normalised_source", changed)
     assert "its source changed" in reasons(Top()).values()
     assert len(reasons(Top())) == 2
     assert run(Top(), detect_source_change=False) == (7, 0)

@@ -1,0 +1,81 @@
+"""`taskproc accept`: keeps results although the source of their classes has changed."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .entry import load_entry_point
+from .options import arguments_option, cache_dir_option, entry_point_option
+from .report import tasks_text
+
+if TYPE_CHECKING:
+    from ..graph import TaskClass, TaskGraph
+
+
+@click.command(short_help="Keep results after a change of source that does not matter.")
+@click.argument("taskfile", type=click.Path(), metavar="TASKFILE")
+@click.argument("classes", nargs=-1, metavar="[CLASS]...")
+@entry_point_option
+@arguments_option
+@cache_dir_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def accept(
+    taskfile: str,
+    classes: tuple[str, ...],
+    entrypoint: str,
+    arguments: tuple[tuple[str, str], ...],
+    cache_dir: Path | None,
+    yes: bool,
+) -> int:
+    """Take the results of CLASSes as made by today's source of TASKFILE, or those of all classes that it needs.
+
+    Use it after a change that you know to be cosmetic, in a task class or in what it calls. `taskproc why` shows the
+    change. Results that are stale for another reason still are.
+    """
+    from ..graph import TaskGraph
+    from ..store import current_cache
+
+    _, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
+    graph = TaskGraph(task, current_cache())
+    superseded = _superseded(graph, classes)
+    if not superseded:
+        click.echo("Nothing to accept: no result was made by another source.")
+        return 0
+    for known, stored in superseded:
+        results = "1 result was" if len(stored) == 1 else f"{len(stored)} results were"
+        click.echo(f"{known.config.name}: {results} made by another source.")
+    if not yes and not click.confirm("Take them as made by today's?"):
+        click.echo("Nothing was accepted.")
+        return 1
+    for known, stored in superseded:
+        known.accept(stored)
+    click.echo(f"Accepted the results of {tasks_text(sum(len(stored) for _, stored in superseded))}.")
+    return 0
+
+
+def _superseded(graph: TaskGraph, classes: Sequence[str]) -> list[tuple[TaskClass, list[bytes]]]:
+    """Give the classes with results by other sources, and the digests of these, one for each result."""
+    from ..settings import Context
+
+    chosen = _chosen(list(graph.classes.values()), classes)
+    graph.read_sources(helpers=Context.detect_helper_change)
+    stored: dict[str, list[bytes]] = {}
+    for node, meta in enumerate(graph.read_results()):
+        known = graph.class_of(node)
+        if meta is not None and not known.accepts(meta.source):
+            stored.setdefault(known.config.name, []).append(meta.source)
+    return [(known, stored[known.config.name]) for known in chosen if known.config.name in stored]
+
+
+def _chosen(known: Sequence[TaskClass], classes: Sequence[str]) -> list[TaskClass]:
+    from ..options import nearest
+
+    named = {one.config.short_name: one for one in known} | {one.config.name: one for one in known}
+    for given in classes:
+        if given not in named:
+            msg = f"the entry point needs no task of a class {given!r}; {nearest(given, list(named))}"
+            raise click.UsageError(msg)
+    return [named[given] for given in dict.fromkeys(classes)] if classes else list(known)
