@@ -45,6 +45,12 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def docs(session: nox.Session) -> None:
+    """Build the site into build/site; what Sphinx warns of is an error. The suite runs what the pages show."""
+    session.run("python", "-m", "sphinx", "-E", "-q", "-W", "--keep-going", "-b", "html", "docs", "build/site")
+
+
+@nox.session(python=False)
 def imports(session: nox.Session) -> None:
     """Check who imports whom."""
     session.run("lint-imports", silent=True)  # its output is shown if it fails

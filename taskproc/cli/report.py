@@ -43,7 +43,7 @@ class Tally:
         for event in events:
             if event.kind == "done":
                 self.ran[event.task] += 1
-            elif event.kind == "failed":
+            elif event.kind == "failed" and not event.detail.get("retried"):
                 self.failed[event.task] += 1
 
     @property
