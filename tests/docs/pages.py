@@ -28,7 +28,7 @@ from tests.support import PACKAGES
 STAND_INS = Path(__file__).with_name("bin")
 ELSEWHERE = ("git", "jupyter", "pip", "ssh", "tmux")  # commands that only a reader can run
 
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[^\s`]*)\s*$")
+_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[^\s`]*)[^`]*$")
 _FILE_NAME = re.compile(r"^# (?P<change>in )?(?P<name>[\w./-]+\.(?:py|toml))\b")
 _PRINTED = re.compile(r"^ *print\(.*\) {2,}# (?P<text>.+)$")
 _VARYING = re.compile(r"\b\d+(?:\.\d+)? (?:ms|s|min)\b")
