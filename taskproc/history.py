@@ -43,6 +43,8 @@ class Run:
         status: `running`, `done`, `failed`, `interrupted`, or `died` for a driver that was killed.
         cached: Tasks per class that were fresh from the start.
         planned: Tasks per class that had to run.
+        done: Tasks per class that ran; known at the end.
+        failed: Tasks per class that failed; known at the end.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Run:
     status: RunStatus = "running"
     cached: Mapping[str, int] = field(default_factory=dict)
     planned: Mapping[str, int] = field(default_factory=dict)
+    done: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
@@ -453,6 +457,8 @@ def _described(
         status=cast("RunStatus", status),
         cached=_numbers(opening.get("cached")),
         planned=_numbers(opening.get("planned")),
+        done=_numbers(closing.get("done")),
+        failed=_numbers(closing.get("failed")),
     )
 
 

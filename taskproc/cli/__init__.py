@@ -9,7 +9,20 @@ from .backends import backends
 from .clear import clear
 from .group import CommandGroup
 from .run import run
+from .runs import runs
+from .status import status
 
 __all__ = ["main"]
 
-main = CommandGroup("taskproc", default=run, commands=[run, accept, backends, clear])
+main = CommandGroup(
+    "taskproc",
+    default=run,
+    commands=[
+        run,
+        status,
+        runs,
+        accept,
+        backends,
+        clear,
+    ],
+)

@@ -144,6 +144,16 @@ def cache_dir_option(function: F) -> F:
     )(function)
 
 
+def place_argument(function: F) -> F:
+    """Add the cache to look at, by its directory or by a task file."""
+    return click.argument("place", type=click.Path(), metavar="[TASKFILE|CACHE]", required=False)(function)
+
+
+def json_option(function: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+
+
 def trust_cache_option(function: F) -> F:
     """Add `--trust-cache`."""
 

@@ -1,11 +1,16 @@
 """Where a task file's cache and settings are."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from ..settings import Settings
+    from ..store import Cache
+    from .taskfile import TaskFile
 
 
 def use_settings_near(file: Path | None, cache_dir: Path | None) -> Settings:
@@ -31,3 +36,78 @@ def use_settings_near(file: Path | None, cache_dir: Path | None) -> Settings:
     elif nobody_said and file is not None:
         Context.cache_dir = file.parent / ".cache"
     return load_settings(None)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What somebody asks about: a cache, or what a task file has in it.
+
+    Attributes:
+        cache: The cache.
+        file: The task file, if one was named.
+    """
+
+    cache: Cache
+    file: TaskFile | None = None
+
+    @property
+    def described(self) -> str:
+        """Say in words where that is."""
+        of_file = f"of {self.file.path.name} " if self.file else ""
+        return f"{of_file}in {self.cache.root}"
+
+    def runs(self) -> list[str]:
+        """Give the directories of the runs, the newest first: those of the file, if there is one."""
+        from .. import history, ledger
+
+        found = ledger.run_directories(self.cache.runs)
+        if self.file is None:
+            return found
+        # By name only: on another machine the file may lie elsewhere. A run that has just begun has not said yet.
+        return [path for path in found if Path(history.read_run(path).file).name in (self.file.path.name, "")]
+
+    def chosen_runs(self, run_id: str | None) -> list[str]:
+        """Give the directories of the run of that name, or else of those that go on, or else of the newest.
+
+        Raises:
+            click.UsageError: No run, or more than one, has a name that begins so.
+        """
+        from .. import history, ledger
+        from ..options import nearest
+
+        if run_id is None:
+            found = self.runs()
+            return [path for path in found if history.read_run(path).alive] or found[:1]
+        names = {Path(path).name: path for path in ledger.run_directories(self.cache.runs)}
+        meant = [path for name, path in names.items() if name.startswith(run_id)]
+        if len(meant) != 1:
+            how_many = f"{len(meant)} runs" if meant else "no run"
+            msg = f"{self.cache.root} has {how_many} that begin with {run_id!r}; {nearest(run_id, list(names))}"
+            raise click.UsageError(msg)
+        return meant
+
+
+def find_cache(place: str | None, cache_dir: Path | None) -> Place:
+    """Find the cache that somebody named by a task file or a directory; a task file is not run.
+
+    Args:
+        place: A task file; a cache directory, or one that has it as `.cache`; None: the cache of the settings.
+        cache_dir: What `--cache-dir` said.
+
+    Raises:
+        click.UsageError: There is no such file, or no cache in the directory.
+    """
+    from ..store import current_cache, open_cache
+    from .taskfile import find_task_file
+
+    if place is not None and Path(place).is_dir():
+        inside = Path(place).resolve()
+        candidates = [inside, inside / ".cache", *([inside.parent] if inside.name == "taskproc" else [])]
+        for directory in candidates:
+            if (directory / "taskproc").is_dir():
+                return Place(open_cache(directory))
+        msg = f"{place!r} is no cache: it has no directory named taskproc."
+        raise click.UsageError(msg)
+    file = find_task_file(place) if place is not None else None
+    use_settings_near(file.path if file else None, cache_dir)
+    return Place(current_cache(), file)

@@ -147,6 +147,15 @@ def size_text(size: float) -> str:
     return f"{size / 1000:.1f} TB"
 
 
+def plain(text: str) -> str:
+    """Write a text of unknown origin so that it cannot steer the terminal.
+
+    >>> print(plain("a" + chr(27) + "[2J"))
+    a\\x1b[2J
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def _print_table(rows: list[tuple[str, int, int]]) -> None:
     rows.sort(key=lambda row: (-row[1], row[0]))
     width = max(len(name) for name, _, _ in rows[:_MOST_CLASSES])
