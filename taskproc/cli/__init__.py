@@ -11,6 +11,7 @@ from .group import CommandGroup
 from .run import run
 from .runs import runs
 from .status import status
+from .why import why
 
 __all__ = ["main"]
 
@@ -21,6 +22,7 @@ main = CommandGroup(
         run,
         status,
         runs,
+        why,
         accept,
         backends,
         clear,

@@ -4,12 +4,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+_MOST_COMPLETED = 1000
 F = TypeVar("F", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
@@ -91,6 +93,33 @@ class EntryPoint(_ParamType):
             return []
         names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class TaskNameType(_ParamType):
+    """A task's name: `Class`, `Class#7`, `Class(n=3)`."""
+
+    name = "task"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Name the classes in the cache, and behind a class's name its tasks; nothing is run."""
+        from ..catalogue import class_names, entries
+        from .place import find_cache
+
+        given = ctx.params.get("place") or ctx.params.get("taskfile")
+        given = given or next((word for word in ctx.args if word.endswith(".py")), None)
+        try:
+            place = find_cache(given, ctx.params.get("cache_dir"))
+        except click.UsageError:
+            return []
+        names = {place.short_name(name): name for name in class_names(place.cache) if place.holds(name)}
+        cls, sign, _ = incomplete.partition("#")
+        if not sign:
+            alike = [short for short in names if short.startswith(incomplete)]
+            if len(alike) != 1 or cls != alike[0]:
+                return [CompletionItem(short) for short in alike]
+        found = entries(place.cache, names[cls]) if cls in names else iter(())
+        items = ((f"{cls}#{entry.id}", entry.label) for entry in islice(found, _MOST_COMPLETED))
+        return [CompletionItem(item, help=label) for item, label in items if item.startswith(incomplete)]
 
 
 class JsonObject(_ParamType):

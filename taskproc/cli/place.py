@@ -56,6 +56,14 @@ class Place:
         of_file = f"of {self.file.path.name} " if self.file else ""
         return f"{of_file}in {self.cache.root}"
 
+    def holds(self, name: str) -> bool:
+        """Whether a class of this full name is meant: any, or one of the file."""
+        return self.file is None or name.startswith(f"{self.file.module}.")
+
+    def short_name(self, name: str) -> str:
+        """Give the name by which people may call a class here."""
+        return name.removeprefix(f"{self.file.module}.") if self.file else name
+
     def runs(self) -> list[str]:
         """Give the directories of the runs, the newest first: those of the file, if there is one."""
         from .. import history, ledger

@@ -5,11 +5,11 @@ where and how a task runs (`channel=`, `backend=`, `retries=` ...): a result doe
 """
 from __future__ import annotations
 
-from .normal_form import MARK, same_source, source_digest
+from .normal_form import MARK, same_source, source_diff, source_digest
 from .reach import helper_texts
 from .statements import class_statements
 
-__all__ = ["normalised_source", "same_source", "source_digest"]
+__all__ = ["normalised_source", "same_source", "source_diff", "source_digest"]
 
 
 def normalised_source(cls: type, stop: type, *, helpers: bool = True) -> str | None:

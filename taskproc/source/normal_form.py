@@ -39,6 +39,36 @@ def same_source(stored: str, current: str) -> bool:
         return stored.strip() == current.strip()
 
 
+def source_diff(stored: str, current: str) -> list[str]:
+    """Show what changed from one normalised source to another, in the unified format, a line each.
+
+    If one of them was written without its helpers, only the rest counts, as in `same_source`.
+
+    >>> print(*source_diff("def f():\\n    return 1", "def f():\\n    return 2"), sep="\\n")
+    @@ -1,2 +1,2 @@
+     def f():
+    -    return 1
+    +    return 2
+    """
+    from difflib import unified_diff
+
+    if not (_SEAM in stored and _SEAM in current):
+        stored, current = stored.partition(_SEAM)[0], current.partition(_SEAM)[0]
+    before, after = (_rewritten(text).splitlines() for text in (stored, current))
+    return list(unified_diff(before, after, lineterm=""))[2:]
+
+
+def _rewritten(text: str) -> str:
+    """Write each part as this Python does."""
+    parts = []
+    for part in text.split(_SEAM):
+        try:
+            parts.append(written(ast.parse(part)))
+        except (SyntaxError, ValueError, RecursionError):
+            parts.append(part.strip())
+    return f"{_SEAM}\n\n".join(parts)
+
+
 def written(node: ast.AST) -> str:
     """Unparse without strings that do nothing; the nodes are changed in place, once and for all."""
     formats = False

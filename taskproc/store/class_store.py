@@ -75,6 +75,19 @@ class ClassStore:
         msg = f"{whose} has no result in {self.directory}; run it first"
         raise ResultNotFoundError(msg)
 
+    def verify(self, digest: bytes) -> None:
+        """Check a result as a whole, without unpickling it; one that is not there is all right.
+
+        Raises:
+            DamagedResultError: It is damaged.
+        """
+        if self.packed.values([digest]):
+            return
+        for id in self.ids.lookup([digest]).values():
+            path = f"{self.instance_directory(id)}/{files.RESULT}"
+            if files.peek(path) is not None:
+                files.verify(path)
+
     def allot(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         """Give the tasks' ids, new ones to those that have none."""
         return self.ids.allot(digests)

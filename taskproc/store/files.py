@@ -258,6 +258,22 @@ def load(path: str, whose: str, identity: bytes = b"") -> Any:
         raise DamagedResultError(f"{path} cannot be read: {error}") from error
 
 
+def verify(path: str) -> None:
+    """Read a whole result for its checksum's sake; nothing is unpickled.
+
+    Raises:
+        DamagedResultError: It is damaged.
+    """
+    import gzip
+
+    try:
+        with gzip.open(path) as unpacked:
+            while unpacked.read(_CHUNK):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedResultError(f"{path} is damaged: {error}") from error
+
+
 def unpickle(data: bytes, whose: str) -> Any:
     """Unpickle a value whose bytes are known to be what was written.
 
@@ -392,20 +408,8 @@ def _load_large(path: str, file: Any, whose: str) -> Any:
             unpacked.read()
             return value
         except Exception as error:
-            _verify(path)
+            verify(path)
             raise _unreadable(whose, error) from error
-
-
-def _verify(path: str) -> None:
-    """Read the whole file for its checksum's sake."""
-    import gzip
-
-    try:
-        with gzip.open(path) as unpacked:
-            while unpacked.read(_CHUNK):
-                pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedResultError(f"{path} is damaged: {error}") from error
 
 
 def _unreadable(whose: str, error: Exception) -> ResultUnreadableError:
