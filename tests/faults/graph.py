@@ -1,10 +1,14 @@
 """A small graph with a known answer, whose tasks note that they ran, and what a driver of it does."""
 from __future__ import annotations
 
+import gc
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from taskproc import Requires, RequiresList, TaskBase
 from taskproc.run import RunRequest, run
@@ -148,6 +152,32 @@ def long_run(backend: str) -> Any:
     return first_run(backend, Long())
 
 
+def soak(backend: str, runs: int) -> Any:
+    """Run many small graphs in one process; give what it holds after the first few, and in the end."""
+    held = []
+    for number in range(1, runs + 1):
+        assert first_run(backend, Span(20 * number)) == crowd_answer(20 * number, 20 * number + 1)
+        assert first_run(backend, Span(20 * number)) == crowd_answer(20 * number, 20 * number + 1)
+        if number in (min(10, runs // 2), runs):
+            held.append(_belongings())
+    return held
+
+
+def _belongings() -> dict[str, int]:
+    """Count what this process holds, once the threads of the last run have ended."""
+    process = psutil.Process()
+    deadline = time.monotonic() + 20
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gc.collect()
+    return {
+        "descriptors": process.num_fds(),
+        "threads": threading.active_count(),
+        "children": len(process.children(recursive=True)),
+        "megabytes": process.memory_info().rss >> 20,
+    }
+
+
 def other_run(backend: str) -> Any:
     """Run something else in the same cache."""
     return first_run(backend, Leaf(9))
@@ -160,4 +190,5 @@ WHAT = {
     "other": other_run,
     "crowd": crowd_run,
     "long": long_run,
+    "soak": soak,
 }
