@@ -49,6 +49,7 @@ _PERHAPS_TAKEN = re.compile(r"time ?d?-? ?out|(read|receive) (error|failure)|res
 _DIGITS = re.compile(r"\d+")
 _RANGE = re.compile(r"(?P<first>\d+)(-(?P<last>\d+)(:(?P<step>\d+))?)?")
 _MOST_SIGNALS = 64
+_MOST_ELEMENTS = 1 << 22  # what is said of more is said of all
 
 
 @dataclass(frozen=True)
@@ -231,11 +232,11 @@ class Shell:
         found: list[int | None] = []
         for part in indices.split(","):
             match = _RANGE.fullmatch(part.strip())
-            if match is None:
+            first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (0, _MOST_ELEMENTS)
+            if match is None or first < self.first or last - first >= _MOST_ELEMENTS:
                 found.append(None)
             else:
-                last = int(match["last"] or match["first"])
-                found += [i - self.first for i in range(int(match["first"]), last + 1, int(match["step"] or 1))]
+                found += [i - self.first for i in range(first, last + 1, int(match["step"] or 1) or 1)]
         return found
 
     def _phase(self, word: str) -> Phase:
@@ -283,7 +284,7 @@ def _identity(name: str, id: str, index: int | None = None) -> Mapping[str, Any]
 
 
 def _exit(text: str) -> tuple[int | None, int | None]:
-    if not text.isdigit():
+    if not text.isdecimal():
         return None, None
     code = int(text)
     return (None, code - 128) if 128 < code <= 128 + _MOST_SIGNALS else (code, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from taskproc_backends.batch import BatchOptions
+from taskproc_backends.batch import BatchOptions, Lookup
 
 from taskproc.plugin import BackendUnavailable, SubmitUnknown
 from tests.unit.batch_kit import Bench
@@ -444,3 +444,31 @@ def test_a_payload_that_cannot_be_made_spoils_its_own_job_alone(make_bench: Make
     assert bench.report.outcome(fine).exit_code == 0
     outcome = bench.report.outcome(spoilt)
     assert (outcome.kind, outcome.reason) == ("rejected", "ZeroDivisionError: division by zero")
+
+
+def test_an_answer_that_its_reader_trips_over_ends_no_job(make_bench: MakeBench, site: StandIn) -> None:
+    class Stumbling(StandIn):
+        def submitted(self, answer: Any) -> str:
+            raise ValueError("invalid literal for int()")
+
+    bench = make_bench(Stumbling(site.site))
+    jobs = bench.jobs(2)
+
+    with pytest.raises(SubmitUnknown, match=r"cannot be read: ValueError: invalid literal"):
+        bench.backend.submit(jobs)
+    assert bench.backend.adopt(bench.refs(jobs)) == []
+
+    assert [bench.report.outcome(job).exit_code for job in jobs] == [0, 0]
+
+
+def test_a_queue_that_its_reader_trips_over_ends_no_job(make_bench: MakeBench, site: StandIn) -> None:
+    class Stumbling(StandIn):
+        def queue(self, sets: Any) -> list[Lookup]:
+            return [dataclasses.replace(one, read=lambda answer: 1 // 0) for one in super().queue(sets)]
+
+    bench = make_bench(Stumbling(site.site))
+    job = bench.job("sleep 1; exit 3")
+
+    bench.backend.submit([job])
+
+    assert bench.report.outcome(job).exit_code == 3

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from taskproc.plugin import (
     BackendContext,
+    BackendError,
     BackendUnavailable,
     Capabilities,
     Job,
@@ -192,7 +193,13 @@ class BatchBackend:
             raise SubmitUnknown(str(silence)) from silence
         except OSError as error:
             raise BackendUnavailable(str(error)) from error
-        return self._scheduler.submitted(answer)
+        try:
+            return self._scheduler.submitted(answer)
+        except BackendError:
+            raise
+        except Exception as error:
+            msg = f"the answer of {self._scheduler.client} cannot be read: {type(error).__name__}: {error}"
+            raise SubmitUnknown(msg) from error
 
     def _accept(self, staged: Path, id: str, groups: Sequence[Group], options: BatchOptions) -> None:
         note_id(staged, id)

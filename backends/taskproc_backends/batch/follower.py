@@ -97,7 +97,13 @@ class Follower:
             answer = self._runner.run(lookup.command)
         except (NoAnswer, OSError) as error:
             raise BackendUnavailable(str(error)) from error
-        return lookup.read(answer)
+        try:
+            return lookup.read(answer)
+        except BackendUnavailable:
+            raise
+        except Exception as error:
+            msg = f"the answer of {lookup.command.argv[0]} cannot be read: {type(error).__name__}: {error}"
+            raise BackendUnavailable(msg) from error
 
     def _idle(self) -> bool:
         # Without the lock: a loop asks while others, who hold it, nudge the loop.

@@ -173,7 +173,8 @@ def parse_site(text: str) -> Site:
         version = tuple(int(part) for part in match["version"].split("."))
     elif re.search("lava", text, re.IGNORECASE):
         version = ()
-    return Site(version, int(size) if size.isdigit() and int(size) > 0 else None, any(w[0] in "Yy" for w in reserved))
+    max_array = int(size) if size.isdecimal() and int(size) > 0 else None
+    return Site(version, max_array, any(w[0] in "Yy" for w in reserved))
 
 
 def parse_submitted(answer: Answer) -> str:
@@ -266,8 +267,8 @@ def _json_records(answer: Answer) -> Iterator[Mapping[str, str]]:
         return
     try:
         told, _ = json.JSONDecoder(strict=False).raw_decode(answer.out, start)
-        records = told["RECORDS"]
-    except (ValueError, KeyError, TypeError) as error:
+        records = [dict(record) for record in told["RECORDS"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotSpoken(f"bjobs -json wrote no JSON: {error}", 2) from None
     for record in records:
         fields = {str(name).lower(): str(value).strip() for name, value in record.items()}
@@ -326,7 +327,7 @@ def element_of(index: str | None) -> int | None:
     >>> element_of("3"), element_of("0"), element_of(None)
     (2, None, None)
     """
-    return int(index) - 1 if index and index.isdigit() and int(index) > 0 else None
+    return int(index) - 1 if index and index.isdecimal() and int(index) > 0 else None
 
 
 def parse_cause(words: str) -> Cause:
@@ -347,7 +348,7 @@ def parse_exit(text: str, word: str) -> tuple[int | None, int | None]:
     """
     if word == "DONE":
         return 0, None
-    code = int(text) if word == "EXIT" and text.isdigit() else 0
+    code = int(text) if word == "EXIT" and text.isdecimal() else 0
     if 128 < code <= 128 + _MOST_SIGNALS:
         return None, code - 128
     # Some releases write 0 for a job that a signal ended.

@@ -75,6 +75,7 @@ _JOB = re.compile(r"(?P<id>\d+)(\+\d+)?(_(\[(?P<many>[^\]]*)\]|(?P<one>\d+)))?(?
 _RANGE = re.compile(r"(?P<first>\d+)(-(?P<last>\d+)(:(?P<step>\d+))?)?")
 _EXIT = re.compile(r"(?P<code>\d+):(?P<signal>\d+)")
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[KMGTP]?)(?P<per>[nc]?)", re.IGNORECASE)
+_MOST_ELEMENTS = 1 << 22  # slurm.conf(5): MaxArraySize is 4000001 at most
 _FIELD = re.compile(r"(\w+)=(\S*)")
 
 
@@ -97,7 +98,7 @@ def parse_config(text: str) -> Limits:
     size, kind = found.get("MaxArraySize", ""), found.get("AccountingStorageType", "")
     accounting = bool(kind) and "none" not in kind and kind != "(null)"
     # Indices go up to MaxArraySize - 1, and ours start at 0.
-    return Limits(int(size) if size.isdigit() else 0, accounting)
+    return Limits(_number(size) or 0, accounting)
 
 
 def parse_submitted(answer: Answer) -> str:
@@ -182,7 +183,7 @@ def parse_account(answer: Answer, cluster: str = "") -> list[JobState]:
                 unfinished.add(key)
             used[key] = max(used.get(key, 0), _size(fields["MaxRSS"]) or 0)
     # A job's end may be recorded before the end of its steps, which tells the memory: then it is asked again.
-    for key in unfinished:
+    for key in unfinished & states.keys():
         if states[key].phase == "ended" and states[key].signal:
             states[key] = replace(states[key], phase="unknown")
     return [replace(state, memory_used=used[key] or None) for key, state in states.items()]
@@ -242,10 +243,9 @@ def _job_states(line: str, cluster: str) -> Iterator[JobState]:
     for name, value in _FIELD.findall(line):
         # The first counts: a user's comment further on may look like anything.
         fields.setdefault(name, "" if value in ("(null)", "None", "N/A") else value)
-    if "JobState" not in fields:
+    word, id = fields.get("JobState", ""), fields.get("ArrayJobId") or fields.get("JobId", "")
+    if not word or not id.isdecimal():
         return
-    word = fields["JobState"]
-    id = fields.get("ArrayJobId", fields["JobId"])
     indices = fields.get("ArrayTaskId")
     exit_code, signal = _exit(fields.get("ExitCode", ""), word)
     state = JobState(
@@ -272,16 +272,17 @@ def _elements(match: re.Match[str]) -> Iterable[int | None]:
 
 
 def _expanded(text: str) -> list[int | None]:
-    """Expand an array expression; None stands for what is cut off, hence for all that is not named.
+    """Expand an array expression; None stands for what is cut off or endless, hence for all that is not named.
 
     >>> _expanded("4-9:2%2"), _expanded("1,5-6,...")
     ([4, 6, 8], [1, 5, 6, None])
     """
     found: list[int | None] = []
     for part in text.partition("%")[0].split(","):
-        if match := _RANGE.fullmatch(part.strip()):
-            last = int(match["last"] or match["first"])
-            found += range(int(match["first"]), last + 1, int(match["step"] or 1))
+        match = _RANGE.fullmatch(part.strip())
+        first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (0, _MOST_ELEMENTS)
+        if match and last - first < _MOST_ELEMENTS:
+            found += range(first, last + 1, int(match["step"] or 1) or 1)
         else:
             found.append(None)
     return found
@@ -329,14 +330,14 @@ def _size(text: str) -> int | None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None
 
 
 def _time(text: str) -> float | None:
     """Read seconds since the epoch, or a local time such as 2024-05-01T10:00:00."""
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
