@@ -6,8 +6,8 @@
   second block of that name is the file's next version. One that starts with `# in name.py` changes that file: its
   classes take the place of those with the same names, or come after the others; its imports come first.
 - `console`: commands after `$ `, each run by a shell. The lines below a command are of its output, in this order,
-  with others between them or not; `...` stands for anything, and one duration for any other. A command ends with
-  status 0, unless `$ echo $?` after it shows another.
+  with others between them or not; `...` stands for anything (so a line with `...` is never a command), and one
+  duration for any other. A command ends with status 0, unless `$ echo $?` after it shows another.
 - `text`: only to read.
 
 A page's script keeps the line numbers of the page, so that a traceback leads to the line to mend.
@@ -26,7 +26,7 @@ from pathlib import Path
 from tests.support import PACKAGES
 
 STAND_INS = Path(__file__).with_name("bin")
-ELSEWHERE = ("git", "jupyter", "pip", "ssh", "tmux")  # commands that only a reader can run
+ELSEWHERE = ("git", "jupyter", "pip", "rsync", "sacct", "ssh", "tmux")  # commands that only a reader can run
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[^\s`]*)[^`]*$")
 _FILE_NAME = re.compile(r"^# (?P<change>in )?(?P<name>[\w./-]+\.(?:py|toml))\b")
@@ -190,7 +190,7 @@ def find_commands(text: str) -> Iterator[Command]:
     """Find the commands of a console block, with what each writes."""
     shown: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
-        if line.startswith("$ "):
+        if line.startswith("$ ") and "..." not in line:
             shown.append((line.removeprefix("$ "), []))
         elif line.strip() and shown:
             shown[-1][1].append(line)
@@ -203,7 +203,7 @@ def assert_in_order(expected: Sequence[str], output: str) -> None:
     """Check that lines are among the output, in this order."""
     lines = iter(output.splitlines())
     for line in expected:
-        pattern = ".*".join(map(re.escape, _settled(line).split("...")))
+        pattern = ".*".join(map(re.escape, re.split(r" ?\.\.\. ?", _settled(line))))
         found = any(re.fullmatch(pattern, _settled(written)) for written in lines)
         assert found, f"{line!r} was not written, or not in its place:\n{output}"
 
