@@ -28,6 +28,7 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_custom_sections = [("Class keywords", "params_style")]
 python_display_short_literal_types = True
 python_use_unqualified_type_names = True
 

@@ -23,7 +23,7 @@ class CycleError(TaskDefinitionError):
 
 
 class SettingsError(TaskprocError):
-    """A settings file, an environment variable or an argument of a run is not right."""
+    """A settings file, an environment variable or an argument of a run is not right; the message names it."""
 
 
 class CacheError(TaskprocError):
@@ -81,6 +81,17 @@ class FailedTaskError(TaskprocError):
         task: The failed task (in another process: a light stand-in with its name, arguments and directory).
         exception: What the task raised, or the reason why its worker ended.
         directory: The instance directory, with the logs.
+
+    Example:
+        >>> from taskproc import TaskBase
+        >>> class Doomed(TaskBase):
+        ...     def run_task(self) -> None:
+        ...         raise ValueError("no such data")
+        >>> try:
+        ...     Doomed().run_graph(backend="thread")
+        ... except FailedTaskError as error:
+        ...     print(error.task, repr(error.exception))
+        Doomed() ValueError('no such data')
     """
 
     def __init__(self, message: str, *, task: TaskBase[Any], exception: BaseException, directory: Path) -> None:
@@ -96,9 +107,10 @@ class FailedTaskError(TaskprocError):
 
 
 class FailedTasksError(FailedTaskError):
-    """Several tasks failed; `failures` holds one `FailedTaskError` for each.
+    """Several tasks failed. `task`, `exception` and `directory` are those of the first.
 
-    `task` and `exception` are those of the first failure.
+    Attributes:
+        failures: One `FailedTaskError` for each.
     """
 
     def __init__(self, failures: Sequence[FailedTaskError]) -> None:

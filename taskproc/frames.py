@@ -33,11 +33,12 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 class FrameBuffer:
     """Cuts a stream of bytes, arriving in pieces, into frames.
 
-    >>> buffer = FrameBuffer()
-    >>> buffer.feed(frame(b"one") + frame(b"two")[:9])
-    [b'one']
-    >>> buffer.feed(frame(b"two")[9:])
-    [b'two']
+    Example:
+        >>> buffer = FrameBuffer()
+        >>> buffer.feed(frame(b"one") + frame(b"two")[:9])
+        [b'one']
+        >>> buffer.feed(frame(b"two")[9:])
+        [b'two']
     """
 
     def __init__(self) -> None:
@@ -59,12 +60,26 @@ class FrameBuffer:
 
 
 def frame(content: bytes) -> bytes:
-    """Make one frame."""
+    """Make one frame.
+
+    Args:
+        content: Any bytes.
+
+    Returns:
+        What to write to the stdin of a worker that `BackendContext.serve` starts.
+    """
     return _LENGTH.pack(len(content)) + content
 
 
 def pack_group(payloads: Sequence[bytes]) -> bytes:
-    """Put several payloads into one frame's content."""
+    """Put several payloads into one frame's content.
+
+    Args:
+        payloads: As `Job.payload` makes them; the worker runs them one after another.
+
+    Returns:
+        The content for `frame`.
+    """
     return b"".join([_LENGTH.pack(len(payload)) + payload for payload in payloads])
 
 

@@ -47,7 +47,11 @@ class Outcome:
 
 
 def signal_name(number: int) -> str:
-    """Name a signal: 11 is SIGSEGV."""
+    """Name a signal.
+
+    >>> signal_name(11)
+    'SIGSEGV'
+    """
     try:
         return signal.Signals(number).name
     except ValueError:

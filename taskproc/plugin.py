@@ -130,16 +130,37 @@ class Reports(Protocol):
     """
 
     def accepted(self, job: Job, id: str) -> None:
-        """Tell that the job was taken, under the scheduler's `id`; it is in the ledger when this returns."""
+        """Tell that the job was taken; it is in the ledger when this returns.
+
+        Args:
+            job: As it was submitted, or adopted.
+            id: What the scheduler calls it.
+        """
 
     def waiting(self, job: Job, reason: str) -> None:
-        """Tell why the job is still queued, in the scheduler's words."""
+        """Tell why the job is still queued.
+
+        Args:
+            job: As it was submitted, or adopted.
+            reason: The scheduler's words.
+        """
 
     def started(self, job: Job, host: str = "", pid: int | None = None) -> None:
-        """Tell that the job's worker runs."""
+        """Tell that the job's worker runs.
+
+        Args:
+            job: As it was submitted, or adopted.
+            host: Where; empty if that is not known.
+            pid: The worker's process there.
+        """
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """Tell how the job ended, once for every job that was accepted or rejected."""
+        """Tell how the job ended, once for every job that was accepted or rejected.
+
+        Args:
+            job: As it was submitted, or adopted.
+            outcome: Never says that it succeeded; the core looks for the result itself.
+        """
 
 
 class Staging(Protocol):
@@ -147,6 +168,9 @@ class Staging(Protocol):
 
     def stage(self, groups: Sequence[Sequence[Job]]) -> Path:
         """File the jobs; element i of the set runs `groups[i]`, one after another.
+
+        Args:
+            groups: No group is empty, and no job is in two of them.
 
         Returns:
             The set's directory. Its name is unique in this cache and safe as a scheduler's job name.
@@ -162,11 +186,17 @@ class Staging(Protocol):
             variable: The environment variable that holds the element's index where it runs. If it is unset, empty
                 or below `first`, `index` counts.
             first: The variable's value for element 0 (LSF and Grid Engine count from 1).
+
+        Returns:
+            Program and arguments, for `subprocess` or, quoted, for a job script.
         """
         ...
 
     def ended(self, staged: Path) -> Iterable[tuple[str, Outcome]]:
         """Read the set's new end marks by one directory listing: (nonce, outcome), each at most once.
+
+        Args:
+            staged: The set's directory.
 
         Workers leave a mark per job. A job script may leave the file `ended/element-<index>-<exit status>`, which
         then speaks for every job of that element that has no mark of its own.
@@ -216,24 +246,43 @@ class Backend(Protocol):
         """
 
     def cancel(self, jobs: Sequence[Job]) -> None:
-        """End these jobs: whole arrays, whole process trees."""
+        """End these jobs: whole arrays, whole process trees.
+
+        Args:
+            jobs: Some may have ended already, or be cancelled for the second time; that is no error.
+        """
 
     def close(self, detach: bool) -> None:
-        """Stop following jobs and let go of everything; with `detach`, durable jobs live on."""
+        """Stop following jobs and let go of everything, within seconds.
+
+        Args:
+            detach: Whether durable jobs live on. Without it, nothing that can be ended runs on.
+        """
 
 
 class DurableBackend(Backend, Protocol):
     """A backend whose jobs outlive the driver."""
 
     def adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> Sequence[Job]:
-        """Follow jobs that an earlier driver, or an unanswered submit, may have left; return those never taken.
+        """Follow jobs that an earlier driver, or an unanswered submit, may have left.
 
-        A job that is not returned is followed and reported as if it had been submitted here.
+        Args:
+            jobs: Each with the place where its attempt went.
+
+        Returns:
+            Those that were never taken. The others are followed and reported as if they had been submitted here.
         """
         ...
 
     def preview(self, jobs: Sequence[Job]) -> str:
-        """Write out exactly what `submit()` would do, for `--dry-run`."""
+        """Write out exactly what `submit()` would do, for `--dry-run`, and do none of it.
+
+        Args:
+            jobs: All of one options value, as for `submit()`.
+
+        Returns:
+            Command lines, scripts, whatever a person wants to see.
+        """
         ...
 
 
@@ -248,6 +297,10 @@ class BackendPlugin:
         factory: Makes the backend, at most once a run, in the driver's thread, when the first job for it is ready.
         route: From a job to another backend's name.
         api_version: The version of this contract that the plugin was written against. Leave it out to say "this".
+
+    Example:
+        >>> BackendPlugin("gentle", "Another name for thread.", NoOptions, route=lambda job: "thread").route(None)
+        'thread'
     """
 
     name: str
@@ -311,19 +364,37 @@ class RunReport:
 
 @hookspec
 def taskproc_backends() -> Iterable[BackendPlugin]:  # type: ignore[empty-body]  # a hook's specification
-    """Give the backends that this plugin brings."""
+    """Give the backends that this plugin brings, for a plugin that brings several.
+
+    Returns:
+        One `BackendPlugin` each.
+    """
 
 
 @hookspec
 def run_started(run: RunInfo) -> None:
-    """Learn that a run starts (listeners only)."""
+    """Learn that a run starts (listeners only).
+
+    Args:
+        run: What is planned.
+    """
 
 
 @hookspec
 def events(run: RunInfo, events: Sequence[Event]) -> None:
-    """Learn what happened since the last call, in order (listeners only)."""
+    """Learn what happened since the last call (listeners only).
+
+    Args:
+        run: The run, as in `run_started`.
+        events: In the order in which they happened.
+    """
 
 
 @hookspec
 def run_finished(run: RunInfo, report: RunReport) -> None:
-    """Learn how the run ended (listeners only)."""
+    """Learn how the run ended (listeners only).
+
+    Args:
+        run: The run, as in `run_started`.
+        report: How it ended.
+    """

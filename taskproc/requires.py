@@ -35,8 +35,12 @@ class Result(Protocol[R]):
 class Const(Generic[R]):
     """A fixed value where a task is asked for.
 
-    >>> Const(3).get_task_result()
-    3
+    Args:
+        value: Of a type that an argument of a task may have.
+
+    Example:
+        >>> Const(3).get_task_result()
+        3
     """
 
     __slots__ = ("value",)
@@ -77,7 +81,7 @@ class Const(Generic[R]):
 
 
 class MappedTask(Generic[R]):
-    """A part of an upstream's result: `task['key'][0]`."""
+    """A part of an upstream's result, as `task['key'][0]` gives it."""
 
     __slots__ = ("key", "task")
 
@@ -107,7 +111,12 @@ class MappedTask(Generic[R]):
         return keys[::-1]
 
     def get_task_result(self) -> R:
-        """Take the part out of the upstream's result."""
+        """Take the part out of the upstream's result.
+
+        Raises:
+            LookupError: The result has no such part.
+            ResultNotFoundError: The upstream has no result yet.
+        """
         value = self.get_origin().get_task_result()
         for key in self.get_args():
             try:
@@ -135,12 +144,21 @@ class MappedTask(Generic[R]):
 
 
 Task = Union[TaskLike[R], MappedTask[R], Const[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
+"""What may be required: a task, a part of a task's result, or a `Const`.
+
+`Task[int]` has a result of type `int`. It is also the type of an argument: `def __init__(self, source: Task[int])`.
+"""
 
 
 class Req(Generic[T, R]):
     """A requirement: holds a task, or a list or dict of tasks; reading it gives their results.
 
-    Declared by annotation (`counts: Requires[int]`), it is made for the class by `TaskBase`.
+    Declared by annotation (`counts: Requires[int]`), it is made for the class by `TaskBase`; `count = Req()`, as in
+    taskproc 0.13, does the same.
+
+    Raises:
+        AttributeError: It was read before it was set.
+        ResultNotFoundError: It was read where its tasks have not run yet, such as in `__init__`.
     """
 
     def __set_name__(self, owner: Any, name: str) -> None:
@@ -165,8 +183,20 @@ class Req(Generic[T, R]):
 
 
 Requires = Req[Task[R], R]
+"""One task.
+
+`count: Requires[int]` is set to a `Task[int]` in `__init__`, and is an `int` in `run_task`.
+"""
 RequiresList = Req[Sequence[Task[R]], list[R]]
+"""A list of tasks.
+
+`counts: RequiresList[int]` is set to a list of `Task[int]`, and is a `list[int]` in `run_task`.
+"""
 RequiresDict = Req[Mapping[K, Task[R]], dict[K, R]]
+"""A dict of tasks.
+
+`named: RequiresDict[str, int]` is set to a dict from `str` to `Task[int]`, and is a `dict[str, int]` in `run_task`.
+"""
 
 
 def resolve(held: Any) -> Any:

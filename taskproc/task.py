@@ -65,7 +65,9 @@ class TaskMeta(ABCMeta):
 
 
 class _TaskName:
-    """`task_name` on the class and on its instances (classmethod and property no longer stack in Python 3.13)."""
+    """`module.qualname` of the class, on the class and on its instances."""
+
+    # A classmethod and a property no longer stack in Python 3.13.
 
     def __get__(self, obj: Any, owner: Any = None) -> str:
         name: str = (owner or type(obj))._task_config.name
@@ -73,21 +75,32 @@ class _TaskName:
 
 
 class TaskBase(Generic[R], metaclass=TaskMeta):
-    """The base of all tasks.
+    """The base of all tasks: a class and its arguments are a task, with one result and one directory.
 
     A subclass declares what it needs from others (`Requires`), sets it in `__init__`, and computes its result in
-    `run_task`. Its arguments are its identity: they must be JSON-like values or tasks.
+    `run_task`. `__init__` runs at once, in the driver; `run_task` runs on a worker.
 
-    Class keywords (they count for the class that states them, not for classes derived from it):
-        channel: A label or several, for `rate_limits`.
-        compress_level: gzip's, 9 by default; -1 and 0 to 9.
-        prefix_command: A command put before the worker's own command line, run by a shell.
-        interactive: Run in the driver's main thread with the real terminal.
-        backend: The name of a backend or of a profile.
-        backend_options: A mapping, or a callable from (instance, attempt from 0) to one.
-        retries: How many times a failed attempt is tried again.
-        timeout: Seconds after which an attempt is ended, with all processes that it started.
-        store: `tree` or `packed`.
+    Arguments of `__init__` are the task's identity, defaults applied. They may be numbers, text, None, lists, tuples,
+    dicts, sets, bytes, paths, dates, enums, dataclasses, numpy scalars and other tasks, nested in any way; anything
+    else is a `TaskDefinitionError` that names the argument.
+
+    Class keywords count for the class that states them, and not for classes derived from it:
+
+    Class keywords:
+        channel (str or several): Labels, for `rate_limits`.
+        compress_level (int): gzip's, 9 by default; -1 and 0 to 9.
+        prefix_command (str): A command put before the worker's own command line, run by a shell.
+        interactive (bool): Run in the driver's main thread with the real terminal.
+        backend (str): The name of a backend or of a profile.
+        backend_options (mapping or callable): Options, or a function from (task, attempt from 0) to them.
+        retries (int): How many times a failed attempt is tried again; 0 by default.
+        timeout (float): Seconds after which an attempt is ended, with all processes that it started.
+        store (str): `tree` or `packed`; as in the settings by default.
+
+    Raises:
+        TaskDefinitionError: A class keyword or an argument is not right, or `__init__` sets a requirement to what is
+            not a task.
+        CycleError: The task needs itself.
 
     Example:
         >>> class Square(TaskBase):
@@ -97,6 +110,8 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         ...         return self.n ** 2
         >>> Square(3) is Square(n=3)
         True
+        >>> Square(3).task_args
+        {'n': 3}
     """
 
     _task_config: TaskConfig
@@ -107,7 +122,11 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         """Take no arguments, and need no upstreams, unless a subclass says otherwise."""
 
     def run_task(self) -> R:
-        """Compute the result; called on a worker, once all upstreams have run. Without one, the result is None."""
+        """Compute the result; called on a worker, once all upstreams have run.
+
+        Returns:
+            Anything that can be pickled. A class without a `run_task` of its own gives None.
+        """
         return cast("R", None)
 
     def __init_subclass__(
@@ -171,7 +190,7 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
 
     @property
     def task_id(self) -> int:
-        """The task's number, unique in its class and cache; never used for another task."""
+        """The task's number from 0, unique in its class and cache, and never used for another task."""
         return located(self).id
 
     @property
@@ -181,7 +200,7 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
 
     @property
     def task_directory(self) -> Path:
-        """A directory of the task's own for files: made on access, empty at the start of each attempt."""
+        """A directory of the task's own for files, made on access, and empty at the start of each attempt."""
         return located(self).data_directory()
 
     @property
@@ -199,11 +218,14 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
     @overload
     def __getitem__(self: TaskLike[Mapping[K, T]], key: K) -> MappedTask[T]: ...
     def __getitem__(self: Any, key: Any) -> MappedTask[Any]:
-        """Stand for a part of the result: `task['key'][0]`."""
+        """Stand for a part of the result: `task['key'][0]` can be required like a task."""
         return MappedTask(self, key)
 
     def get_task_result(self: TaskLike[S]) -> S:
-        """Read the result from the cache.
+        """Read the result from the cache; nothing is run.
+
+        Returns:
+            What `run_task` returned, also if the task is stale by now.
 
         Raises:
             ResultNotFoundError: There is none (it is a `FileNotFoundError` too).
@@ -212,12 +234,20 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         return cast("S", located(cast("TaskBase[Any]", self)).load_result())
 
     def clear_task(self) -> None:
-        """Remove the result, the logs and the contents of the data directory; downstream results are then stale."""
+        """Remove the result, the logs and the contents of the data directory; downstream results are then stale.
+
+        Raises:
+            CacheError: The cache cannot be written to.
+        """
         located(self).clear()
 
     @classmethod
     def clear_all_tasks(cls) -> None:
-        """Remove the results, logs and data of every task of this class."""
+        """Remove the results, logs and data of every task of this class.
+
+        Raises:
+            CacheError: The cache cannot be written to.
+        """
         from .store import current_cache
         from .store.disk import disk_errors
 
@@ -251,12 +281,23 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
             backend_options: Options for that backend.
             on_error: `stop`: submit nothing more after a failure. `continue`: run all that does not depend on it.
 
+        Returns:
+            What this task's `run_task` returned, now or in an earlier run.
+
         Raises:
             FailedTaskError: A task failed; with `on_error='continue'`, a `FailedTasksError` if several did.
+            SettingsError: A setting or an argument of this call is not right.
+            OptionError: A backend's options are wrong; nothing has run then.
+            CacheError: The cache cannot be used as it is.
 
         Example:
-            >>> Choose(6, 3).run_graph()  # doctest: +SKIP
-            20
+            >>> class Double(TaskBase):
+            ...     def __init__(self, n: int):
+            ...         self.n = n
+            ...     def run_task(self) -> int:
+            ...         return 2 * self.n
+            >>> Double(21).run_graph(backend="thread", max_workers=2)
+            42
         """
         result, _ = cast("TaskBase[Any]", self).run_graph_with_stats(
             executor=executor,
@@ -285,13 +326,23 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         backend_options: Mapping[str, Any] | None = None,
         on_error: str = "stop",
     ) -> tuple[S, dict[str, Any]]:
-        """Do as `run_graph`, and tell what ran.
+        """Do as `run_graph`, with its arguments and errors, and tell what ran.
 
         Args:
             dump_generations: Whether to list, under `stats['generations']`, the tasks still to do at each step.
 
         Returns:
             The result, and a dict whose `stats` maps each `task_name` to the number of its tasks that ran.
+
+        Example:
+            >>> class Half(TaskBase):
+            ...     def __init__(self, n: int):
+            ...         self.n = n
+            ...     def run_task(self) -> float:
+            ...         return self.n / 2
+            >>> result, stats = Half(42).run_graph_with_stats(backend="thread")
+            >>> result, stats["stats"][Half.task_name]
+            (21.0, 1)
         """
         from .run import run_graph
 

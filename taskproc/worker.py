@@ -93,7 +93,11 @@ def captured_descriptors(run_directory: str) -> Iterator[None]:
 
 
 def cancel_execution(nonce: str) -> None:
-    """End the process of its own that an attempt runs in, if `execute` gave it one; else do nothing."""
+    """End the process of its own that an attempt runs in, if `execute` gave it one; else do nothing.
+
+    Args:
+        nonce: The attempt's, as in `Job.nonce`.
+    """
     from .apart import cancel
 
     cancel(nonce)

@@ -18,7 +18,17 @@ from ..settings import Context
 
 @contextmanager
 def fresh_cache(directory: Path) -> Iterator[Path]:
-    """Use a cache of one's own for a while, and forget the tasks that were made before."""
+    """Use a cache of one's own for a while, and forget the tasks that were made before.
+
+    Args:
+        directory: Where it is; it need not exist.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as scratch, fresh_cache(Path(scratch)) as cache:
+        ...     print(Context.cache_dir == cache)
+        True
+    """
     variables = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("TP_")}
     os.environ["TP_CACHE_DIR"] = str(directory)
     before = Context.cache_dir

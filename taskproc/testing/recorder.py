@@ -36,27 +36,39 @@ class Recorder:
             self._known.update(job.nonce for job in jobs)
 
     def accepted(self, job: Job, id: str) -> None:
+        """Note that the job was taken."""
         with self._noted("accepted", job):
             if not isinstance(id, str):
                 self.wrong.append(f"accepted() of {job.label} got the id {id!r}, which is no str")
             self.accepted_ids[job.nonce] = id
 
     def waiting(self, job: Job, reason: str) -> None:
+        """Note why it waits."""
         with self._noted("waiting", job):
             self.reasons.setdefault(job.nonce, []).append(reason)
 
     def started(self, job: Job, host: str = "", pid: int | None = None) -> None:
+        """Note where it runs."""
         with self._noted("started", job):
             self.started_on[job.nonce] = (host, pid)
 
     def finished(self, job: Job, outcome: Outcome) -> None:
+        """Note how it ended."""
         with self._noted("finished", job):
             if not isinstance(outcome, Outcome):
                 self.wrong.append(f"finished() of {job.label} got {outcome!r}, which is no Outcome")
             self.outcomes.setdefault(job.nonce, []).append(outcome)
 
     def wait(self, condition: Callable[[], Any], seconds: float) -> bool:
-        """Wait until a condition on these notes is true; whether it came true."""
+        """Wait until a condition on these notes is true.
+
+        Args:
+            condition: Called after each report.
+            seconds: How long to wait.
+
+        Returns:
+            Whether it came true.
+        """
         with self._changed:
             return bool(self._changed.wait_for(lambda: bool(condition()), seconds))
 
