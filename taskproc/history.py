@@ -213,6 +213,11 @@ class RunReader:
             of_class["waiting"] += number - (of_class.total() - self.run.cached.get(name, 0))
         return counts
 
+    def is_pending(self, node: int) -> bool:
+        """Whether the run goes on, and has still to run a node, or is at it."""
+        known = self._known.get(node, _NOTHING)
+        return self.run.alive and known.state in ("waiting", "queued", "running")
+
     def tasks(self) -> Iterator[TaskState]:
         """Give every task that had to run, each behind its upstreams."""
         outlined = self.outline.tasks

@@ -5,6 +5,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .arguments import readable
@@ -21,7 +22,7 @@ class TaskPattern:
         text: As written.
         cls: The class, with or without its module.
         id: The task's id; None for any.
-        positional: The values of the first arguments.
+        positional: The values of the first arguments, as written.
         named: Values of arguments by name. Those that are left out may be anything.
         label: The task as shown to people, if its arguments are not all plain values.
     """
@@ -50,8 +51,14 @@ class TaskPattern:
             return bool(label) and _bare(label) == _bare(self.label)
         if len(self.positional) > len(args):
             return False
-        given = {**dict(zip(args, self.positional, strict=False)), **self.named}
+        positional, named = self._readable
+        given = {**dict(zip(args, positional, strict=False)), **named}
         return all(name in args and args[name] == value for name, value in given.items())
+
+    @cached_property
+    def _readable(self) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments in plain JSON."""
+        return readable(list(self.positional)), readable(dict(self.named))
 
 
 def parse_task_name(text: str) -> TaskPattern:
@@ -79,8 +86,8 @@ def parse_task_name(text: str) -> TaskPattern:
         msg = f"the arguments of {text!r} cannot be read; write them as in Python: Class(n=3, name='a')"
         raise OptionError(msg)
     try:
-        positional = [readable(ast.literal_eval(node)) for node in expression.args]
-        named = {word.arg or "": readable(ast.literal_eval(word.value)) for word in expression.keywords}
+        positional = [ast.literal_eval(node) for node in expression.args]
+        named = {word.arg or "": ast.literal_eval(word.value) for word in expression.keywords}
     except (ValueError, TypeError):  # a task, or another value without a literal
         return TaskPattern(text, cls, label=f"{cls.rpartition('.')[2]}{call}")
     return TaskPattern(text, cls, positional=positional, named=named)

@@ -8,6 +8,8 @@ from .accept import accept
 from .backends import backends
 from .clear import clear
 from .group import CommandGroup
+from .logs import logs
+from .result import result
 from .run import run
 from .runs import runs
 from .status import status
@@ -23,6 +25,8 @@ main = CommandGroup(
         status,
         runs,
         why,
+        logs,
+        result,
         accept,
         backends,
         clear,

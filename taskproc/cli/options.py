@@ -105,18 +105,19 @@ class TaskNameType(_ParamType):
         from ..catalogue import class_names, entries
         from .place import find_cache
 
-        given = ctx.params.get("place") or ctx.params.get("taskfile")
+        given = ctx.params.get("place") or ctx.params.get("taskfile") or ctx.params.get("file")
         given = given or next((word for word in ctx.args if word.endswith(".py")), None)
         try:
             place = find_cache(given, ctx.params.get("cache_dir"))
         except click.UsageError:
             return []
-        names = {place.short_name(name): name for name in class_names(place.cache) if place.holds(name)}
+        known = [name for name in class_names(place.cache) if place.holds(name)]
+        short = {name.rpartition(".")[2]: name for name in known}
+        names = {name: name for name in known} | {place.short_name(name): name for name in known} | short
         cls, sign, _ = incomplete.partition("#")
-        if not sign:
-            alike = [short for short in names if short.startswith(incomplete)]
-            if len(alike) != 1 or cls != alike[0]:
-                return [CompletionItem(short) for short in alike]
+        if not sign and cls not in names:
+            alike = [name for name in short if name.startswith(cls)] or [name for name in names if name.startswith(cls)]
+            return [CompletionItem(name) for name in alike]
         found = entries(place.cache, names[cls]) if cls in names else iter(())
         items = ((f"{cls}#{entry.id}", entry.label) for entry in islice(found, _MOST_COMPLETED))
         return [CompletionItem(item, help=label) for item, label in items if item.startswith(incomplete)]
@@ -176,6 +177,18 @@ def cache_dir_option(function: F) -> F:
 def place_argument(function: F) -> F:
     """Add the cache to look at, by its directory or by a task file."""
     return click.argument("place", type=click.Path(), metavar="[TASKFILE|CACHE]", required=False)(function)
+
+
+def task_argument(function: F) -> F:
+    """Add a task's name, with `--file`."""
+    named = click.argument("name", type=TaskNameType(), metavar="TASK")
+    where = click.option(
+        "--file",
+        type=click.Path(),
+        metavar="TASKFILE|CACHE",
+        help="The task file, or the cache directory; otherwise the cache that the settings name.",
+    )
+    return named(where(function))
 
 
 def json_option(function: F) -> F:

@@ -6,6 +6,8 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from tests.e2e.command import Command
 from tests.support import wait_for
 
@@ -41,3 +43,33 @@ def test_status_sees_where_a_task_runs_and_that_its_driver_was_killed(taskproc: 
     text = taskproc("status", file).out
     assert "Main() was killed" in text
     assert "Main(): its driver died" in text
+
+
+@pytest.mark.slow
+def test_result_and_logs_by_the_task_file(taskproc: Command) -> None:
+    file = taskproc.file(
+        """
+        from taskproc import TaskBase
+
+        class Point:
+            def __repr__(self) -> str:
+                return "a point"
+
+        class Small(TaskBase, store="packed"):
+            def __init__(self, n: int) -> None:
+                self.n = n
+            def run_task(self) -> int:
+                return self.n
+
+        class Main(TaskBase):
+            def run_task(self) -> Point:
+                print("said", Small(3).run_graph())
+                return Point()
+        """
+    )
+    assert taskproc(file, "--no-progress").code == 0
+    assert taskproc("result", "Small(n=3)", "--file", file).out == "3\n"
+    assert taskproc("result", "Small(n=4)", "--file", file).code == 1
+    assert taskproc("result", "Main", "--file", file).out == "a point\n"
+    assert taskproc("result", "tasks.Main").out == "a point\n"
+    assert taskproc("logs", "Main", "--file", file).out == "said 3\n"
