@@ -166,7 +166,7 @@ def last_number(runs: str) -> int:
     if not os.path.exists(path):
         return 0
     try:
-        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=120)
+        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True, timeout=120)
     except sqlite3.DatabaseError:
         return -1  # in doubt, others have been there
     try:

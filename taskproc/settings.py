@@ -371,7 +371,7 @@ def _parsed(file: Path, data: bytes) -> dict[str, Any] | None:
 
     try:
         table = tomllib.loads(data.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         _fail(file, f"it is not TOML: {error}")
     if file.name != "pyproject.toml":
         return table

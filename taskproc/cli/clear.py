@@ -104,7 +104,7 @@ def _rows(packed: str) -> int:
     from urllib.parse import quote
 
     try:
-        with closing(sqlite3.connect(f"file:{quote(packed)}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(packed))}?mode=ro", uri=True)) as connection:
             return int(connection.execute("SELECT COUNT(*) FROM results").fetchone()[0])
     except sqlite3.Error:  # damaged, which is one reason to clear it
         return 0

@@ -50,9 +50,13 @@ class Limit(_ParamType):
         if isinstance(value, tuple):
             return value
         label, _, number = str(value).rpartition("=")
-        if not label or not number.isdecimal() or int(number) < 1:
+        try:
+            most = int(number) if number.isdecimal() else 0
+        except ValueError:  # longer than Python reads
+            most = 0
+        if not label or most < 1:
             self.fail(f"{value!r} is not label=n, with n a whole number from 1: --limit download=2", param, ctx)
-        return label, int(number)
+        return label, most
 
 
 class BackendName(_ParamType):

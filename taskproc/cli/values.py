@@ -137,7 +137,7 @@ def _read_plain(text: str) -> Any:
     """Read a value of no stated type: JSON if it is JSON, or else text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None if text == "None" else text
 
 
@@ -195,7 +195,7 @@ _READERS: dict[Any, Callable[[str], Any]] = {
 def _json(text: str, hint: Any) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         msg = f"{text!r} is not JSON, which {_name(hint)} is written in, for example {_example(hint)}"
         raise ValueError(msg) from None
 

@@ -131,7 +131,7 @@ class IdTable:
         """Read the ids of a few tasks, or all at once; None: all."""
         try:
             # Not read-only, because only a writer can roll back what a killed driver left half done.
-            connection = sqlite3.connect(f"file:{quote(self._path)}?mode=rw", uri=True, timeout=60)
+            connection = sqlite3.connect(f"file:{quote(os.fsencode(self._path))}?mode=rw", uri=True, timeout=60)
         except sqlite3.OperationalError as error:
             raise self._unusable(error) from error
         try:
