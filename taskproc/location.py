@@ -93,6 +93,10 @@ class Location:
         """Stand for this task inside another one's arguments."""
         return {"task": self.name, "digest": self.digest.hex()}
 
+    def shown_inside(self) -> dict[str, Any]:
+        """Stand for this task in the arguments that another one shows."""
+        return {"__args__": self.args()}
+
     def args(self) -> dict[str, Any]:
         """Show the arguments in plain JSON."""
         import json

@@ -155,7 +155,7 @@ class Lines:
         parts = [f"{done}/{total} tasks done"]
         parts += [f"{running} running"] if running else []
         parts += [f"{failed} failed"] if failed else []
-        names = _short_names([one.name for one in self._classes])
+        names = short_names([one.name for one in self._classes])
         active = [f"{names[one.name]} {one.done}/{one.total}" for one in self._classes if one.is_active]
         if active:
             more = f", and {len(active) - 3} more classes" if len(active) > 3 else ""
@@ -181,7 +181,7 @@ class Bars:
         from tqdm.contrib.logging import logging_redirect_tqdm
 
         self._classes = classes
-        self._names = _short_names([one.name for one in classes])
+        self._names = short_names([one.name for one in classes])
         self._folded = len(classes) > max(1, room)
         self._lock = threading.RLock()
         self._restore = ExitStack()
@@ -337,10 +337,10 @@ class _Warnings:
         self._tqdm.write(text, file=file or self._stream, end="")
 
 
-def _short_names(names: Sequence[str]) -> dict[str, str]:
+def short_names(names: Sequence[str]) -> dict[str, str]:
     """Leave the module out where the rest tells the classes apart.
 
-    >>> _short_names(["tasks.Train", "tasks.Load", "other.Load"])
+    >>> short_names(["tasks.Train", "tasks.Load", "other.Load"])
     {'tasks.Train': 'Train', 'tasks.Load': 'tasks.Load', 'other.Load': 'other.Load'}
     """
     short = [name.rpartition("<locals>.")[2].rpartition(".")[2] for name in names]

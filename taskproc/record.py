@@ -1,12 +1,27 @@
 """What taskproc itself knows of a task, and how it shows one to people."""
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .config import TaskConfig
 
 if TYPE_CHECKING:
     from .task import TaskBase
+
+
+_PLAIN = (type(None), bool, int, float, str)
+
+
+class _Nesting(threading.local):
+    """How deep in the arguments of tasks this thread is: shown in full, a chain of tasks would have no end."""
+
+    depth = 0
+
+
+_nesting = _Nesting()
 
 
 class TaskRecord:
@@ -39,17 +54,36 @@ class TaskRecord:
         shown: dict[str, Any] = readable(self.bound)
         return shown
 
+    def shown_inside(self) -> dict[str, Any]:
+        """Stand for this task in the arguments that another one shows: by its own, or further inside by its digest."""
+        if _nesting.depth:
+            return {"__digest__": self.digest.hex()}
+        with _one_deeper():
+            return {"__args__": self.args()}
+
 
 def label(config: TaskConfig, bound: dict[str, Any], width: int = 80) -> str:
     """Show a task as `Class(n=3)`, cut to a width."""
-    arguments = ", ".join(f"{name}={_short(value)}" for name, value in bound.items())
+    with _one_deeper():
+        arguments = ", ".join(f"{name}={_short(value)}" for name, value in bound.items())
     text = f"{config.short_name}({arguments})"
     return text if len(text) <= width else text[: width - 4] + "...)"
+
+
+@contextmanager
+def _one_deeper() -> Iterator[None]:
+    _nesting.depth += 1
+    try:
+        yield
+    finally:
+        _nesting.depth -= 1
 
 
 def _short(value: Any) -> str:
     from .arguments import readable
 
+    if _nesting.depth > 1 and type(value) not in _PLAIN:
+        return "..."
     shown = getattr(value, "__taskproc_identity__", None)
     text = repr(readable(value)) if shown and not hasattr(value, "_task") else repr(value)
     return text if len(text) <= 30 else text[:27] + "..."

@@ -186,7 +186,7 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         return self._task.identity()
 
     def __taskproc_readable__(self) -> Any:
-        return {"__task__": type(self).task_name, "__args__": self._task.args()}
+        return {"__task__": type(self).task_name, **self._task.shown_inside()}
 
     @property
     def task_id(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from .accept import accept
 from .backends import backends
 from .clear import clear
+from .graph import graph
 from .group import CommandGroup
 from .logs import logs
 from .result import result
@@ -27,6 +28,7 @@ main = CommandGroup(
         why,
         logs,
         result,
+        graph,
         accept,
         backends,
         clear,

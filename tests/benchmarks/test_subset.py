@@ -1,7 +1,4 @@
-"""A few seconds of the benchmark: every ratio is one of figures measured right here, and generous.
-
-Compared are seconds of processor time, which other work on the machine hardly changes.
-"""
+"""A few seconds of the benchmark: every ratio is one of figures measured right here, and generous."""
 from __future__ import annotations
 
 import shutil
@@ -86,4 +83,4 @@ def test_time_grows_no_faster_than_the_tasks(setup: Setup) -> None:
 
 
 def least(cells: Cells, name: str, work: Work, state: State) -> float:
-    return min(cells.cell(named(name), work, state).cpu)
+    return min(cells.cell(named(name), work, state).seconds)

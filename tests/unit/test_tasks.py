@@ -103,6 +103,14 @@ class TestIdentityThroughArguments:
         assert shown["config"]["up"]["__args__"]["n"] == 2
         assert shown["config"]["part"]["__key__"] == ["k", 0]
 
+    def test_tasks_in_the_arguments_of_tasks_are_shown_in_short(self):
+        chain = Wrapper(Step(1))
+        for _ in range(2000):  # each shown in full, twice, would never end
+            chain = Wrapper([chain, chain["k"]])
+        assert len(repr(chain)) <= 80
+        assert len(json.dumps(chain.task_args)) < 1000
+        assert repr(Wrapper(Step(1))).startswith("Wrapper(config=Step(n=1, ")
+
     def test_defaults_are_shown(self):
         assert Step().task_args == {"n": 1, "rest": [], "name": "x", "more": {}}
 
