@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -158,6 +158,19 @@ class Claims:
             if row is not None:
                 found[digest] = Claim(*row)
         return found
+
+
+def claimed(runs: str) -> set[bytes]:
+    """Give the identity digests of all tasks that somebody has a claim on, whether alive or left by a dead driver."""
+    path = f"{runs}/{FILE}"
+    if not os.path.exists(path):
+        return set()
+    try:
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=120)) as connection:
+            return {row[0] for row in connection.execute("SELECT digest FROM claims")}
+    except sqlite3.DatabaseError as error:
+        msg = f"the table of claims {path} cannot be read: {error}"
+        raise CacheError(msg) from error
 
 
 def last_number(runs: str) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from .accept import accept
 from .backends import backends
 from .clear import clear
+from .gc import gc
 from .graph import graph
 from .group import CommandGroup
 from .logs import logs
@@ -32,5 +33,6 @@ main = CommandGroup(
         accept,
         backends,
         clear,
+        gc,
     ],
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -125,6 +126,18 @@ class TaskNameType(_ParamType):
         found = entries(place.cache, names[cls]) if cls in names else iter(())
         items = ((f"{cls}#{entry.id}", entry.label) for entry in islice(found, _MOST_COMPLETED))
         return [CompletionItem(item, help=label) for item, label in items if item.startswith(incomplete)]
+
+
+class Age(_ParamType):
+    """A time span, given in seconds: `30d`, `12h`."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not an age such as 30d, 12h, 90m or 2w", param, ctx)
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]
 
 
 class JsonObject(_ParamType):

@@ -132,6 +132,16 @@ class ClassStore:
         for id in self.ids.lookup([digest]).values():
             files.remove(f"{self.instance_directory(id)}/{files.RESULT}")
 
+    def remove(self, ids: Iterable[int], digests: Sequence[bytes]) -> None:
+        """Remove the directories of tasks, and packed results, for good; ids are not used again."""
+        for id in ids:
+            # The result goes first, so that a directory that is half removed holds none.
+            files.remove(f"{self.instance_directory(id)}/{files.RESULT}")
+            files.remove(self.instance_directory(id))
+        if digests:
+            self.packed.discard(digests)
+            self.packed.compact()
+
     def clear(self, digests: Sequence[bytes]) -> None:
         """Remove results, logs, failures and the contents of the data directories."""
         self.packed.discard(digests)

@@ -69,6 +69,15 @@ class IdTable:
         self._read(None)
         return self._next > len(self._known)
 
+    def by_id(self) -> dict[int, bytes]:
+        """Give the tasks' identity digests by id, those of results that nobody noted included."""
+        self._forget_if_replaced()
+        if self._stamp is not None:
+            self._read(None)
+        known = {id: digest for digest, id in self._known.items()}
+        unknown = self.present().difference(known)
+        return known | {id: digest for digest, id in self._identities(unknown).items()}
+
     def unnoted(self, present: set[int]) -> set[int]:
         """Tell which of these directories have neither a noted id nor a result."""
         self._forget_if_replaced()

@@ -5,6 +5,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -65,10 +66,11 @@ class PackedRows:
 
     def commit(self, rows: Iterable[Row]) -> None:
         """Write a group of (identity, provenance, value) in one transaction."""
+        made = int(time.time())
         with self._lock, self._open(create=True) as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)",
-                [(identity, meta, value, zlib.crc32(value)) for identity, meta, value in rows],
+                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
+                [(identity, meta, value, zlib.crc32(value), made) for identity, meta, value in rows],
             )
 
     def discard(self, digests: Iterable[bytes]) -> None:
@@ -77,6 +79,19 @@ class PackedRows:
             with self._lock, self._open() as connection:
                 connection.executemany("DELETE FROM results WHERE identity = ?", [(digest,) for digest in digests])
 
+    def sizes(self) -> list[tuple[bytes, int, float]]:
+        """Tell of every result: its identity, its size in bytes, and when it was made."""
+        return [
+            (identity, size + files.META_SIZE, float(made))
+            for identity, size, made in self._select("length(value), made", None)
+        ]
+
+    def compact(self) -> None:
+        """Give the room of removed rows back to the disk."""
+        if self.exists():
+            with self._lock:
+                self._open().execute("VACUUM")
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -84,13 +99,16 @@ class PackedRows:
                 self._connection.close()
                 self._connection = None
 
-    def _select(self, columns: str, digests: Sequence[bytes]) -> Iterable[tuple[Any, ...]]:
+    def _select(self, columns: str, digests: Sequence[bytes] | None) -> Iterable[tuple[Any, ...]]:
+        """Read columns of the rows of these tasks; None: of all."""
         if not self.exists():
             return []
         query = f"SELECT identity, {columns} FROM results"
         with self._lock:
             try:
                 connection = self._open()
+                if digests is None:
+                    return connection.execute(query).fetchall()
                 if len(digests) > _FEW:
                     wanted = set(digests)
                     return [row for row in connection.execute(query) if row[0] in wanted]
@@ -123,7 +141,7 @@ class PackedRows:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self.fsync else 'OFF'}")
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS results"
-                    " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER) WITHOUT ROWID"
+                    " (identity BLOB PRIMARY KEY, meta BLOB, value BLOB, crc INTEGER, made INTEGER) WITHOUT ROWID"
                 )
             except BaseException:
                 connection.close()
