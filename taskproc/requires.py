@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, Union, get_origin, overload
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, Union, get_origin, overload
 
 from .errors import TaskDefinitionError
 
@@ -84,6 +84,7 @@ class MappedTask(Generic[R]):
     """A part of an upstream's result, as `task['key'][0]` gives it."""
 
     __slots__ = ("key", "task")
+    __iter__: ClassVar[None] = None  # having __getitem__, it would be taken for an endless sequence
 
     def __init__(self, task: Any, key: Any) -> None:
         self.task = task

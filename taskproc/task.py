@@ -4,7 +4,7 @@ from __future__ import annotations
 from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, cast, overload
 
 from .config import OptionSource, StoreKind, TaskConfig, where_defined
 from .errors import FailedTaskError, TaskDefinitionError
@@ -55,10 +55,13 @@ def _constructor() -> Any:
     return construct
 
 
-class TaskMeta(ABCMeta):
-    """Makes `Class(arguments)` give the one living task with these arguments."""
+if TYPE_CHECKING:
+    # A type checker reads the constructor from __init__, and checks class keywords only where it knows the metaclass.
+    TaskMeta = ABCMeta
+else:
 
-    if not TYPE_CHECKING:  # a type checker reads the constructor from __init__
+    class TaskMeta(ABCMeta):
+        """Makes `Class(arguments)` give the one living task with these arguments."""
 
         def __call__(cls, *args, **kwargs):
             return _constructor()(cls, args, kwargs)
@@ -117,6 +120,7 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
     _task_config: TaskConfig
     _task: TaskRecord | Location
     task_name = _TaskName()
+    __iter__: ClassVar[None] = None  # having __getitem__, a task would be taken for an endless sequence
 
     def __init__(self) -> None:
         """Take no arguments, and need no upstreams, unless a subclass says otherwise."""
@@ -141,7 +145,7 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         retries: int = 0,
         timeout: float | None = None,
         store: StoreKind | None = None,
-        **kwargs: Any,
+        **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
             super().__init_subclass__(**kwargs)

@@ -172,6 +172,11 @@ class TestWhatTheyHold:
 
         assert result(Both()) == [2, 2]
 
+    @pytest.mark.parametrize("task", [Value([1, 2]), Value([[1]])[0]], ids=["task", "part of a task"])
+    def test_a_task_is_no_sequence_of_its_parts(self, task: Any):
+        with pytest.raises(TypeError, match="not iterable"):
+            list(task)
+
 
 class TestShapes:
     def test_parts_of_a_dict_come_sorted(self):
