@@ -12,7 +12,7 @@ import getpass
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from taskproc.plugin import (
     BackendContext,
     BackendPlugin,
     BackendUnavailable,
+    Job,
     SubmitUnknown,
     mebibytes,
     option,
@@ -294,11 +295,33 @@ def _says(pattern: str | None, words: str) -> bool:
     return pattern is not None and re.search(pattern, words) is not None
 
 
+class ShellBackend(BatchBackend):
+    """A cluster backend that speaks to the one scheduler whose templates its first options hold."""
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Submit the jobs, but for those that were meant for another scheduler."""
+        said = _said(self._context.options)
+        strangers = [job for job in jobs if _said(job.options) != said]
+        if strangers:
+            self._reject(
+                strangers,
+                f"its templates differ from those that this run's {self._scheduler.name!r} began with, and one backend"
+                " speaks to one scheduler; give the second one a name of its own, in a plugin file with"
+                " plugin = taskproc_backends.shell.scheduler(...)",
+            )
+        super().submit([job for job in jobs if _said(job.options) == said] if strangers else jobs)
+
+
+def _said(options: ShellOptions) -> tuple[Any, ...]:
+    """Give what options say of the scheduler, rather than of the job."""
+    return (options.scheduler, *(getattr(options, field.name) for field in fields(Templates)))
+
+
 def _make(name: str, profile: str | None, context: BackendContext) -> BatchBackend:
     wanted = context.options.scheduler or profile
     templates = merged(load(wanted) if wanted else Templates(), context.options)
     check_complete(templates, name)
-    return BatchBackend(Shell(name, templates), context, prologue=partial(prologue, templates.first or 0))
+    return ShellBackend(Shell(name, templates), context, prologue=partial(prologue, templates.first or 0))
 
 
 def prologue(first: int, logs: Path) -> str:

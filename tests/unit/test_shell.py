@@ -1,17 +1,21 @@
 """Schedulers by templates: what the settings may say, what comes of it, and what is refused."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from taskproc_backends.batch import Answer, NoRoom, Refused, SetRef, Submission, Target
-from taskproc_backends.shell import Shell, ShellOptions
+from taskproc_backends.shell import Shell, ShellOptions, sge
 from taskproc_backends.templates import Templates, check_complete, load, merged
 
 from taskproc.errors import OptionError
 from taskproc.options import build_options
-from taskproc.plugin import BackendUnavailable, SubmitUnknown
+from taskproc.plugin import Backend, BackendContext, BackendUnavailable, Job, SubmitUnknown
+from tests.unit.batch_kit import Recorder, Shelf
 
 PROFILES = ("sge", "pbs", "torque", "htcondor", "flux")
 NONE = SetRef("tp-2", "", 0.0)
@@ -222,3 +226,31 @@ def test_the_jobs_of_flux_go_by_their_name() -> None:
     assert (state.id, state.element, state.phase, state.host) == ("tp-1", 3, "running", "n2")
     assert scheduler.cancel([Target("tp-1", "tp-1", (3,))])[0].argv[-1] == r"^tp-1\.3$"
     assert "--job-name=tp-1.{cc}" in submit(scheduler, 4)
+
+
+@contextmanager
+def closed_in_the_end(backend: Backend) -> Iterator[Backend]:
+    yield backend
+    backend.close(False)
+
+
+def test_a_job_for_another_scheduler_is_refused_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tmp_path / "qsub"
+    client.write_text("#!/bin/sh\nexit 1\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    first = options(scheduler="sge")
+    report = Recorder()
+    context = BackendContext(first, 1, tmp_path, report, Shelf(tmp_path), [])
+    own = Job("0" * 32, "demo.Task", "Task-0", directory=tmp_path, options=replace(first, mem="1G"), payload=bytes)
+    other = Job("1" * 32, "demo.Other", "Other-1", directory=tmp_path, options=options(scheduler="pbs"), payload=bytes)
+
+    with closed_in_the_end(sge.factory(context)) as backend, pytest.raises(SubmitUnknown):
+        backend.submit([own, other])
+
+    assert own.nonce not in report.outcomes
+    (outcome,) = report.outcomes[other.nonce]
+    assert outcome.kind == "rejected"
+    assert "speaks to one scheduler" in outcome.reason
