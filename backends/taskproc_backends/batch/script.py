@@ -20,11 +20,11 @@ element=$((element - {first}))
 leave_end_mark() {{
     : > {ended}/element-"$element"-"$1"
 }}
-trap 'leave_end_mark $?' EXIT
-# Without these, bash would tell the line above of a signal as of a success.
+# Without these, bash would tell the line below of a signal as of a success; so they come first.
 for number in 1 2 10 12 15 24; do
     trap "exit $((128 + number))" "$number"
 done
+trap 'leave_end_mark $?' EXIT
 
 {setup}{command}
 """
