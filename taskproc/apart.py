@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
+from .ended import Ended, of_process, signal_name
 from .errors import PrefixError, WorkerDiedError
-from .outcome import Outcome, signal_name
 from .processes import end_process_trees
 from .store import files
 from .worker import Attempt
@@ -32,7 +32,7 @@ _cancelled: set[str] = set()
 _lock = threading.Lock()
 
 
-def run_apart(assignment: Assignment, body: bytes, on_nested: Callable[[], None] | None = None) -> Outcome:
+def run_apart(assignment: Assignment, body: bytes, on_nested: Callable[[], None] | None = None) -> Ended:
     """Run an attempt in a process of its own, and put the logs together.
 
     The prefix is text for a shell, and comes first on its line; what we add to it is quoted.
@@ -111,27 +111,27 @@ def _run(nonce: str, line: str, place: str) -> int:
             process.stdin.close()
 
 
-def _outcome(attempt: Attempt, line: str, code: int, place: str) -> Outcome:
+def _outcome(attempt: Attempt, line: str, code: int, place: str) -> Ended:
     nonce = attempt.assignment.nonce
     if nonce in _cancelled:
-        return Outcome("cancelled")
+        return Ended("cancelled")
     if _wait_for_end(attempt, code):
         if line:
             _join_logs(attempt.directory, place)
-        outcome = Outcome.of_process(code)
+        ended = of_process(code)
         if line and code != 0 and _committed(attempt):
             reason = f"the prefix command ended with {_status(code)} after the result was kept: {line}"
-            return Outcome("ended", reason, exit_code=max(code, 0))
-        return outcome
+            return Ended(reason=reason, exit_code=max(code, 0))
+        return ended
     if line:
         error: Exception = PrefixError(_explain(line, code, place))
     else:
         error = WorkerDiedError(f"the worker ended with {_status(code)}, without a result")
     begun = not attempt.claim()
-    outcome = attempt.fail_beside(error) if begun else attempt.fail(error, f"{type(error).__name__}: {error}\n")
+    ended = attempt.fail_beside(error) if begun else attempt.fail(error, f"{type(error).__name__}: {error}\n")
     if line:
         _join_logs(attempt.directory, place)
-    return outcome
+    return ended
 
 
 def _wait_for_end(attempt: Attempt, code: int) -> bool:

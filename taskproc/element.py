@@ -8,9 +8,9 @@ import os
 import sys
 from contextlib import suppress
 
+from .ended import BEGUN_BEFORE, Ended
 from .frames import unpack_group
 from .handover import read_payload
-from .outcome import BEGUN_BEFORE, Outcome
 from .serve import run_alone
 from .store import files
 
@@ -33,18 +33,18 @@ def run_element(staged: str, index: str, variable: str = "", first: str = "0") -
     failed = begun_before = False
     for payload in unpack_group(content):
         assignment, body = read_payload(payload)
-        outcome = run_alone(assignment, body)
-        if outcome.exit_code is None:
+        ended = run_alone(assignment, body)
+        if ended.exit_code is None:
             begun_before = True  # another copy of this worker has it, and will say how it ended, if it lives
             continue
-        failed = failed or outcome.exit_code != 0
-        _mark(staged, assignment.nonce, outcome)
+        failed = failed or ended.exit_code != 0
+        _mark(staged, assignment.nonce, ended)
     sys.exit(BEGUN_BEFORE if begun_before else int(failed))
 
 
-def _mark(staged: str, nonce: str, outcome: Outcome) -> None:
+def _mark(staged: str, nonce: str, ended: Ended) -> None:
     """Leave a job's end mark, with the reason for its end as content."""
-    path = f"{staged}/ended/{nonce}-{outcome.exit_code}"
+    path = f"{staged}/ended/{nonce}-{ended.exit_code}"
     with suppress(OSError):  # on a full disk the name alone must do
-        files.write_text(f"{path}.tmp", outcome.reason)
+        files.write_text(f"{path}.tmp", ended.reason)
     os.replace(f"{path}.tmp", path)

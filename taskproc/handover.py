@@ -5,7 +5,6 @@ user's own objects. `packing` makes payloads in the driver; this module holds th
 """
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import sys
@@ -189,7 +188,8 @@ def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: S
         "ancestors": list(ancestors),
         "pid": os.getpid(),
     }
-    files.write_text(path, json.dumps(context, indent=1))
+    with open(path, "wb") as file:  # any Python from 3.8 on can read it, to see that it is not the driver's
+        pickle.dump(context, file, 4)
 
 
 _applied: dict[str, dict[str, Any]] = {}
@@ -204,8 +204,8 @@ def apply_context(path: str) -> dict[str, Any]:
     context = _applied.get(path)
     if context is not None:
         return context
-    with open(path, encoding="utf-8") as file:
-        context = dict(json.load(file))
+    with open(path, "rb") as file:
+        context = dict(pickle.load(file))
     if context["python"] != list(sys.version_info[:2]) or context["taskproc"] != __version__:
         theirs = f"Python {'.'.join(map(str, context['python']))} with taskproc {context['taskproc']}"
         ours = f"Python {'.'.join(map(str, sys.version_info[:2]))} with taskproc {__version__} ({sys.executable})"

@@ -33,7 +33,7 @@ class RunDirectory:
         self.run = f"{stamp}-{secrets.token_hex(4)}"
         self.path = f"{runs}/{self.run}"
         os.makedirs(self.path)
-        self.context = f"{self.path}/context.json"
+        self.context = f"{self.path}/context.pickle"
         self._lock = _locked(f"{self.path}/driver.lock")
         info = {
             "run": self.run,

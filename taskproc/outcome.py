@@ -1,12 +1,10 @@
 """How an attempt ended, as a worker or a backend tells it."""
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass, field
 from typing import Literal
 
-# The exit status of a worker on a cluster that found a task begun by an earlier copy of itself: EX_TEMPFAIL.
-BEGUN_BEFORE = 75
+from .ended import of_process
 
 
 @dataclass(frozen=True)
@@ -41,18 +39,4 @@ class Outcome:
         >>> Outcome.of_process(-9)
         Outcome(kind='ended', reason='killed by SIGKILL', exit_code=None, signal=9, host='')
         """
-        if return_code >= 0:
-            return cls("ended", reason, exit_code=return_code)
-        return cls("ended", reason or f"killed by {signal_name(-return_code)}", signal=-return_code)
-
-
-def signal_name(number: int) -> str:
-    """Name a signal.
-
-    >>> signal_name(11)
-    'SIGSEGV'
-    """
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        return cls(*of_process(return_code, reason))  # type: ignore[arg-type]  # its kind is "ended"

@@ -13,10 +13,11 @@ from typing import Any, Literal, Protocol
 
 import pluggy
 
+from .ended import signal_name
 from .errors import BackendError, BackendUnavailable, OptionError, SubmitUnknown, TaskprocError
 from .frames import FrameBuffer, frame, pack_group
 from .options import NoOptions, Portable, count, duration, mebibytes, memory, option, seconds
-from .outcome import Outcome, signal_name
+from .outcome import Outcome
 from .processes import end_process_trees
 from .worker import cancel_execution, execute
 

@@ -15,15 +15,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from queue import SimpleQueue
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from . import worker
+from .ended import Ended
 from .frames import frame, read_frame, unpack_group
 from .handover import Assignment, read_payload
-from .outcome import Outcome
 from .watch import Watch
 from .worker import Attempt, captured_descriptors, run_assignment
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")
 
@@ -73,10 +75,10 @@ class _Server:
     def _run_one(self, payload: bytes) -> None:
         assignment, body = read_payload(payload)
         self._watch.begin(assignment.timeout, lambda: _time_out(assignment))
-        outcome = run_assignment(assignment, body, "fd", partial(self._nested, assignment.nonce))
+        ended = run_assignment(assignment, body, "fd", partial(self._nested, assignment.nonce))
         self._watch.end()
         self._nesting = False
-        self._answer(assignment.nonce, outcome)
+        self._answer(assignment.nonce, ended)
 
     def _nested(self, nonce: str) -> None:
         """Hand back all that waits behind a task that runs a graph of its own, and all that comes meanwhile."""
@@ -85,6 +87,8 @@ class _Server:
         waiting, self._group = self._group, deque()
         self._hand_back(waiting)
         if self._arrivals is None:
+            from queue import SimpleQueue
+
             self._arrivals = SimpleQueue()
             threading.Thread(target=self._read_on, args=(self._arrivals,), name="taskproc-reader", daemon=True).start()
 
@@ -100,7 +104,7 @@ class _Server:
         for payload in payloads:
             self._answer(read_payload(payload)[0].nonce, "returned")
 
-    def _answer(self, nonce: str, content: Outcome | str) -> None:
+    def _answer(self, nonce: str, content: Ended | str) -> None:
         data = frame(pickle.dumps((nonce, content), 5))
         with self._lock:
             while data:
@@ -111,8 +115,8 @@ def run_one(path: str) -> None:
     """Run the payload in a file, behind a prefix command; what prefix commands print stays theirs."""
     with open(path, "rb") as file:
         assignment, body = read_payload(file.read())
-    outcome = run_alone(assignment, body, direct=False, on_nested=partial(_show_nesting, os.path.dirname(path)))
-    sys.exit(outcome.exit_code or 0)
+    ended = run_alone(assignment, body, direct=False, on_nested=partial(_show_nesting, os.path.dirname(path)))
+    sys.exit(ended.exit_code or 0)
 
 
 def _show_nesting(place: str) -> None:
@@ -124,7 +128,7 @@ def _show_nesting(place: str) -> None:
 
 def run_alone(
     assignment: Assignment, body: bytes, direct: bool = True, on_nested: Callable[[], None] | None = None
-) -> Outcome:
+) -> Ended:
     """Run a payload in a process that nobody feeds, with its output captured.
 
     Args:
@@ -143,9 +147,9 @@ def run_alone(
         _watch = Watch(life, piped and direct, _show_output)
     with captured_descriptors(os.path.dirname(assignment.context)):
         _watch.begin(assignment.timeout, lambda: _time_out(assignment))
-        outcome = run_assignment(assignment, body, "fd", on_nested)
+        ended = run_assignment(assignment, body, "fd", on_nested)
         _watch.end()
-    return outcome
+    return ended
 
 
 _watch: Watch | None = None

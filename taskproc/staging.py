@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .ended import BEGUN_BEFORE
 from .frames import pack_group
 from .handover import read_payload
-from .outcome import BEGUN_BEFORE, Outcome
+from .outcome import Outcome
 from .plugin import Job, JobRef
 from .store import files
 

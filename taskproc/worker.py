@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
+from .ended import Ended
 from .errors import TaskprocError
-from .outcome import Outcome
 from .store import files
 from .store.files import Meta
 
 if TYPE_CHECKING:
     from .capture import DescriptorCapture
     from .handover import Assignment
+    from .outcome import Outcome
 
 _SUPERSEDED = "another driver has taken this attempt over; its result is not kept"
 
@@ -59,13 +60,15 @@ def execute(payload: bytes, capture: Capture, on_nested: Callable[[], None] | No
         How it ended. Whether it succeeded is for the core to see from the result.
     """
     from .handover import read_payload
+    from .outcome import Outcome
 
-    return run_assignment(*read_payload(payload), capture, on_nested)
+    ended = run_assignment(*read_payload(payload), capture, on_nested)
+    return Outcome(*ended)  # type: ignore[arg-type]  # its kind is one of an outcome's
 
 
 def run_assignment(
     assignment: Assignment, body: bytes, capture: Capture, on_nested: Callable[[], None] | None = None
-) -> Outcome:
+) -> Ended:
     """Run a payload that was taken apart already."""
     if capture != "none" and (assignment.prefix or (assignment.timeout and not watched)):
         from .apart import run_apart
@@ -126,10 +129,10 @@ class Attempt:
         self._touched = False
         self._fsync = False
 
-    def run(self, capture: Capture) -> Outcome:
+    def run(self, capture: Capture) -> Ended:
         """Run the task, with its output where it belongs."""
         if self.assignment.filed and not self.claim():
-            return Outcome("ended", "another copy of this worker runs the attempt")
+            return Ended(reason="another copy of this worker runs the attempt")
         token = current.set(self)
         try:
             if capture == "fd":
@@ -160,12 +163,12 @@ class Attempt:
             self._touched = True
         return self.directory
 
-    def fail_beside(self, error: BaseException) -> Outcome:
+    def fail_beside(self, error: BaseException) -> Ended:
         """Keep a failure of the attempt that another object or process runs, or ran."""
         self._touched = True
         return self.fail(error, f"{type(error).__name__}: {error}\n")
 
-    def fail(self, error: BaseException, text: str) -> Outcome:
+    def fail(self, error: BaseException, text: str) -> Ended:
         """Keep a failure, and tell of it."""
         failure = {
             "type": type(error).__qualname__,
@@ -181,9 +184,9 @@ class Attempt:
             files.save_failure(self.directory, self.assignment.nonce, failure, _pickled_exception(error, text))
         except OSError as disk:
             reason += f" (and this could not be written to {self.directory}: {disk.strerror})"
-        return Outcome("ended", reason, exit_code=1, host=os.uname().nodename)
+        return Ended(reason=reason, exit_code=1, host=os.uname().nodename)
 
-    def _run_with_descriptors(self) -> Outcome:
+    def _run_with_descriptors(self) -> Ended:
         if descriptors is None:  # somebody else's process, which goes on to other work
             with captured_descriptors(os.path.dirname(self.assignment.context)):
                 return self._run_with_descriptors()
@@ -193,7 +196,7 @@ class Attempt:
         finally:
             descriptors.end()
 
-    def _run(self) -> Outcome:
+    def _run(self) -> Ended:
         from .handover import apply_context, restore_task
 
         assignment = self.assignment
@@ -220,7 +223,7 @@ class Attempt:
         finally:
             del task, value
 
-    def _commit(self, value: Any, seconds: float) -> Outcome:
+    def _commit(self, value: Any, seconds: float) -> Ended:
         import resource
 
         assignment = self.assignment
@@ -231,7 +234,7 @@ class Attempt:
         writer = files.pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch))
         try:
             if assignment.packed and not self._touched and writer.small is not None and not self._printed():
-                return Outcome("ended", exit_code=0, value=meta.pack() + writer.small)
+                return Ended(exit_code=0, value=meta.pack() + writer.small)
             self.touch()
             writer.finish(meta, self._fsync)
             self._let_go()
@@ -241,7 +244,7 @@ class Attempt:
             raise
         if assignment.filed:
             files.remove(self._file("committing"))
-        return Outcome("ended", exit_code=0)
+        return Ended(exit_code=0)
 
     def _printed(self) -> bool:
         return descriptors is not None and descriptors.any_output()

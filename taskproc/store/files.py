@@ -6,7 +6,6 @@ A result is a gzip file that any tool can read. Its provenance travels inside it
 from __future__ import annotations
 
 import io
-import json
 import os
 import pickle
 import struct
@@ -348,6 +347,8 @@ def write_text(path: str, text: str) -> None:
 
 def save_failure(directory: str, nonce: str, failure: Mapping[str, Any], pickled: bytes) -> None:
     """Leave a failed attempt's account: for people, and for the driver."""
+    import json
+
     os.makedirs(directory, exist_ok=True)
     for name, content in ((FAILURE_PICKLE, pickled), (FAILURE, json.dumps({"nonce": nonce, **failure}).encode())):
         temporary = f"{directory}/{name}.{nonce}.tmp"
@@ -358,6 +359,8 @@ def save_failure(directory: str, nonce: str, failure: Mapping[str, Any], pickled
 
 def load_failure(directory: str, nonce: str) -> tuple[dict[str, Any], bytes] | None:
     """Read the account of this very attempt; None if it left none."""
+    import json
+
     try:
         with open(f"{directory}/{FAILURE}", encoding="utf-8") as file:
             failure = json.load(file)
@@ -371,6 +374,8 @@ def load_failure(directory: str, nonce: str) -> tuple[dict[str, Any], bytes] | N
 
 def _link(directory: str, deps: Mapping[str, str]) -> None:
     if len(deps) > MOST_LINKS:
+        import json
+
         write_text(f"{directory}/{DEPS_FILE}", json.dumps(dict(deps), indent=0))
         return
     links = f"{directory}/{DEPS}"

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from taskproc import TaskBase
 from taskproc.capture import ThreadCapture
+from taskproc.ended import signal_name
 from taskproc.errors import FailedTaskError, FailedTasksError, WorkerDiedError
 from taskproc.failures import cause_of, last_lines
 from taskproc.frames import FrameBuffer, frame, pack_group, read_frame, unpack_group, write_frame
-from taskproc.outcome import Outcome, signal_name
+from taskproc.outcome import Outcome
 
 
 class Step(TaskBase):
