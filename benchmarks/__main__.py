@@ -76,6 +76,11 @@ def _run(system: System, work: Work, setup: Setup, cells: Cells) -> None:
         run_all_states(system, work, setup, cells)
     except TimedOut as error:
         cells.fail(system, work, str(error))
+    except BenchmarkError as error:
+        if system.kind != "peer":
+            raise
+        click.echo(error, err=True)
+        cells.fail(system, work, f"failed: {str(error).splitlines()[-1]}")
 
 
 def _chosen(names: list[str]) -> list[System]:

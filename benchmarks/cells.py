@@ -44,6 +44,7 @@ class Cell:
         work: The shape, or the name of another thing that is measured.
         tasks: How many tasks there were in all.
         seconds: What each run took.
+        cpu: What each run took of the processors, with what it waited for.
         memory: The driver's peak in MB, of each run.
         failure: Why there is no figure.
     """
@@ -54,12 +55,14 @@ class Cell:
     state: str
     tasks: int = 1
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     failure: str = ""
 
     def add(self, run: Run) -> None:
         """Note one more run."""
         self.seconds.append(run.seconds)
+        self.cpu.append(run.cpu)
         self.memory.append(run.memory)
 
     def as_json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -29,11 +30,13 @@ class Run:
 
     Attributes:
         seconds: From its start to its end.
+        cpu: Seconds of processor time, its own and that of its children that it waited for.
         memory: Its peak memory in MB, without its children's; as far as it was seen, every 50 ms.
         output: What it printed.
     """
 
     seconds: float
+    cpu: float
     memory: float
     output: str
 
@@ -46,6 +49,7 @@ def measure(command: Sequence[str], *, cwd: Path, output: Path, environment: Map
         BenchmarkError: Its exit status was not 0.
     """
     with output.open("wb") as file:
+        cpu_before = _cpu_of_children()
         began = time.perf_counter()
         process = subprocess.Popen(
             command, cwd=cwd, env={**os.environ, **environment},
@@ -69,7 +73,12 @@ def measure(command: Sequence[str], *, cwd: Path, output: Path, environment: Map
     if process.returncode:
         end = "\n".join(said.splitlines()[-15:])
         raise BenchmarkError(f"{' '.join(command)} ended with status {process.returncode}:\n{end}")
-    return Run(seconds, memory, said)
+    return Run(seconds, _cpu_of_children() - cpu_before, memory, said)
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _peak(pid: int) -> float:

@@ -7,7 +7,7 @@ from statistics import median
 from .cells import Cell
 from .systems import PACKED, STATES, TREE
 
-_HEAD = ("", "seconds", "spread", "ms a task", "driver MB", f"beside {TREE}", f"beside {PACKED}")
+_HEAD = ("", "seconds", "spread", "CPU seconds", "ms a task", "driver MB", f"beside {TREE}", f"beside {PACKED}")
 
 
 def markdown(cells: Sequence[Cell]) -> str:
@@ -32,6 +32,7 @@ def _table(rows: Sequence[Cell]) -> Iterable[str]:
             cell.system,
             f"{seconds:.2f}",
             f"{min(cell.seconds):.2f} to {max(cell.seconds):.2f}",
+            f"{median(cell.cpu):.2f}",
             f"{1000 * seconds / cell.tasks:.3f}",
             f"{median(cell.memory):.0f}",
             *(f"{seconds / ours[name]:.2f}" if name in ours else "" for name in (TREE, PACKED)),

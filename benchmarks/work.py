@@ -72,9 +72,13 @@ class Work:
             for at in range(2 * side - 1)
         )
 
-    def answer(self) -> int:
-        """Compute the right answer."""
+    def values(self) -> list[int]:
+        """Compute the right value of each node."""
         values: list[int] = []
         for node in range(self.nodes):
             values.append(combine(node, [values[up] for up in self.upstreams(node)]))
-        return values[-1]
+        return values
+
+    def answer(self) -> int:
+        """Compute the right answer."""
+        return self.values()[-1]

@@ -42,6 +42,8 @@ def _ours(name: str, backend: str, store: str) -> System:
     return System(name, "ours", "ours", settings={"TP_BACKEND": backend, "TP_STORE": store})
 
 
+_NOT_CLEARED: tuple[State, ...] = ("cold", "no-op")  # one result cannot be dropped by itself
+
 TREE = "taskproc"
 PACKED = "taskproc packed"
 THREAD = "taskproc thread"
@@ -63,5 +65,25 @@ SYSTEMS = [
     System(
         NINJA, "ninja", "limit", states=("no-op",), command=("ninja", "-C", "{place}"),
         note="finds out that nothing is to be done; its files were made before",
+    ),
+    System("taskproc 0.13.0", "ours", "peer", ("taskproc==0.13.0",)),
+    System("taskproc 0.25.3", "taskproc_025", "peer", ("taskproc==0.25.3",)),
+    System("joblib", "joblib", "peer", ("joblib",), note="Memory under Parallel (loky), wave after wave of nodes"),
+    System(
+        "dask", "dask", "peer", ("dask",), states=("cold",), keeps=False,
+        note="scheduler for processes; keeps no results",
+    ),
+    System("luigi", "luigi", "peer", ("luigi",), note="no-op and one-changed look at the last result only"),
+    System("doit", "doit", "peer", ("doit",)),
+    System("redun", "redun", "peer", ("redun",), states=_NOT_CLEARED),
+    System("parsl", "parsl", "peer", ("parsl>=2026.1",), states=_NOT_CLEARED, note="threads, checkpoint at the end"),
+    System("executorlib", "executorlib", "peer", ("executorlib[cache]",), states=_NOT_CLEARED),
+    System(
+        "snakemake", "snakemake", "peer", ("snakemake",), note="a line of shell for each node",
+        command=("{bin}/snakemake", "--cores", "{workers}", "--directory", "{place}", "-s", "{place}/Snakefile", "-q"),
+    ),
+    System(
+        "pytask", "pytask", "peer", ("pytask", "pytask-parallel"), note="with pytask-parallel",
+        command=("{bin}/pytask", "build", "-n", "{workers}", "{place}"),
     ),
 ]  # fmt: skip

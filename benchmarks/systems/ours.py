@@ -1,11 +1,11 @@
-"""taskproc, as a user writes it. Backend and store come from the environment."""
+"""taskproc, as a user writes it, today's and 0.13. Backend and store come from the environment."""
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
 from benchmarks.work import Work, combine
-from taskproc import Context, Requires, RequiresList, TaskBase
+from taskproc import Requires, RequiresList, TaskBase
 
 
 class Leaf(TaskBase):
@@ -86,8 +86,7 @@ def cell(row: int, column: int, side: int) -> TaskBase[int]:
 
 
 def run(work: Work, place: Path) -> int:
-    """Run what is to be run."""
-    Context.cache_dir = place / "cache"
+    """Run what is to be run; the cache is in the working directory."""
     if work.shape == "wide":
         return Total(work.size).run_graph(max_workers=_workers())
     if work.shape == "chain":
@@ -97,7 +96,6 @@ def run(work: Work, place: Path) -> int:
 
 def clear(work: Work, place: Path) -> None:
     """Forget the middle result."""
-    Context.cache_dir = place / "cache"
     middle = work.middle
     if work.shape == "wide":
         Leaf(middle).clear_task()
