@@ -241,8 +241,9 @@ class Explainer:
         readers, size = [], 0
         for directory in ledger.run_directories(self._cache.runs):
             try:
-                size += os.path.getsize(f"{directory}/ledger.jsonl")
-            except OSError:
+                with ledger.open_ledger(f"{directory}/ledger.jsonl") as file:
+                    size += file.seek(0, os.SEEK_END)
+            except (OSError, EOFError):
                 continue
             if size > _MOST_HISTORY:
                 break

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,12 @@ from typing import Any, Literal, cast
 from . import ledger
 from .outline import Outline, OutlinedTask, read_outline
 from .store import Cache
-from .store.files import ATTEMPT
+from .store.files import ATTEMPT, RESULT, DamagedResultError, peek
 
 RunStatus = Literal["running", "done", "failed", "interrupted", "died"]
 TaskStatus = Literal["cached", "waiting", "queued", "running", "done", "failed", "cancelled", "lost"]
 
+_END = 1 << 16  # bytes at the end of a ledger in which its last entry is
 _OVER: frozenset[TaskStatus] = frozenset(("cached", "done"))
 _ENDS: Mapping[str, TaskStatus] = {
     "done": "done", "cached": "cached", "failed": "failed", "lost": "lost", "cancelled": "cancelled",
@@ -147,8 +149,20 @@ def list_runs(runs: str) -> list[Run]:
 
 def read_run(directory: str) -> Run:
     """Read what is known of a run as a whole: from its two ends, however long it is."""
-    opening = next((entry for entry in ledger.read_ledger(f"{directory}/ledger.jsonl") if _is(entry, "run")), {})
-    closing = next((entry for entry in _last_entries(f"{directory}/ledger.jsonl") if _is(entry, "end")), {})
+    opening: dict[str, Any] = {}
+    closing: dict[str, Any] = {}
+    try:
+        with ledger.open_ledger(f"{directory}/ledger.jsonl") as file:
+            first = _entries(file.readline())
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _END))
+            last = _entries(file.read())
+    except (OSError, EOFError, zlib.error):
+        first, last = [], []
+    for entry in first + last:
+        if entry.get("kind") == "run":
+            opening = entry
+        elif entry.get("kind") == "end":
+            closing = entry
     return _described(directory, opening, closing)
 
 
@@ -250,6 +264,8 @@ class RunReader:
             if attempt.nonce and os.path.exists(f"{directory}/{ATTEMPT}{state}.{attempt.nonce}"):
                 left: TaskStatus = "queued" if state == "queued" else "running"
                 return replace(attempt, state=left, reason="left by its driver; the next run follows it")
+        if _has_result(directory, attempt.nonce):
+            return replace(attempt, state="done", reason="")
         if self.run.status == "died":
             return replace(attempt, state="lost", reason="its driver died")
         return replace(attempt, state="cancelled", reason="the run ended")
@@ -400,15 +416,15 @@ class _Tail:
     def read(self) -> tuple[list[dict[str, Any]], bool]:
         """Give the entries that are new, and whether the file is another one than before."""
         try:
-            with open(self._path, "rb") as file:
-                status = os.fstat(file.fileno())
-                anew = self._at > 0 and (status.st_ino != self._file or status.st_size < self._at)
+            with ledger.open_ledger(self._path) as file:
+                number = os.fstat(file.fileno()).st_ino
+                anew = self._at > 0 and (number != self._file or file.seek(0, os.SEEK_END) < self._at)
                 if anew:
                     self._at = 0
-                self._file = status.st_ino
+                self._file = number
                 file.seek(self._at)
                 data = file.read()
-        except OSError:
+        except (OSError, EOFError, zlib.error):
             return [], False
         whole = data.rfind(b"\n") + 1
         self._at += whole
@@ -425,20 +441,6 @@ def _entries(data: bytes) -> list[dict[str, Any]]:
         if isinstance(entry, dict):
             found.append(entry)
     return found
-
-
-def _last_entries(path: str, size: int = 1 << 16) -> list[dict[str, Any]]:
-    """Read the last lines of a ledger, the very last first."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
-            return _entries(file.read())[::-1]
-    except OSError:
-        return []
-
-
-def _is(entry: dict[str, Any], kind: str) -> bool:
-    return entry.get("kind") == kind
 
 
 def _described(
@@ -465,6 +467,15 @@ def _described(
         done=_numbers(closing.get("done")),
         failed=_numbers(closing.get("failed")),
     )
+
+
+def _has_result(directory: str, nonce: str) -> bool:
+    """Whether the result in an instance directory is this attempt's."""
+    try:
+        meta = peek(f"{directory}/{RESULT}")
+    except DamagedResultError:
+        return False
+    return meta is not None and meta.commit.hex() == nonce
 
 
 def _info(directory: str) -> Mapping[str, Any]:

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from .store import files
 
 _BUFFERED = 1 << 16
+_LONG = 1 << 18  # bytes: longer ledgers are compressed in the end
 
 
 class RunDirectory:
@@ -104,6 +105,37 @@ def tidy(path: str) -> None:
     for name in names:
         if name in ("output", "apart") or name.startswith("classes-"):
             files.remove(f"{path}/{name}")
+    _shrink(f"{path}/ledger.jsonl")
+
+
+def _shrink(path: str) -> None:
+    """Compress a long ledger that nobody will add to."""
+    import gzip
+    import shutil
+
+    try:
+        if os.path.getsize(path) < _LONG:
+            return
+        with open(path, "rb") as plain, gzip.open(f"{path}.gz", "wb", compresslevel=1) as packed:
+            shutil.copyfileobj(plain, packed, _LONG)
+    except OSError:  # no such file, or no room for another
+        files.remove(f"{path}.gz")
+    else:
+        os.unlink(path)
+
+
+def open_ledger(path: str) -> BinaryIO:
+    """Open a ledger for reading, though it may have been compressed.
+
+    Raises:
+        OSError: There is none.
+    """
+    import gzip
+
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        return cast("BinaryIO", gzip.open(f"{path}.gz"))
 
 
 def run_directories(runs: str) -> list[str]:

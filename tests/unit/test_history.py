@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from taskproc import FailedTaskError, Requires, RequiresList, TaskBase
+from taskproc import FailedTaskError, Requires, RequiresList, TaskBase, ledger
 from taskproc.history import Run, RunReader, TaskState, list_runs, read_run
+from taskproc.store import files
 from tests.support import wait_for
 
 GATE = threading.Event()
@@ -270,6 +271,37 @@ def test_a_line_is_read_once_it_is_whole(written: Path) -> None:
     add(written, whole[40:])
     assert reader.refresh()
     assert [task.state for task in reader.tasks()] == ["done"]
+
+
+def test_a_long_ledger_is_compressed_and_read_as_before(written: Path) -> None:
+    add(written, *(about("done", node, seconds=1, memory=2) for node in range(3000)))
+    reader = RunReader(str(written))
+    before = list(reader.tasks())
+    add(written, {"kind": "end", "time": 103, "status": "done"})
+    ledger.tidy(str(written))
+    assert {path.name for path in written.iterdir()} == {"run.json", "ledger.jsonl.gz"}
+    assert (written / "ledger.jsonl.gz").stat().st_size < 100_000
+    assert reader.refresh()
+    assert list(reader.tasks()) == before
+    assert not reader.refresh()
+    assert list(RunReader(str(written)).tasks()) == before
+    assert read_run(str(written)).status == "done"
+    (written / "ledger.jsonl.gz").write_bytes(b"damaged")
+    assert list(RunReader(str(written)).tasks()) == []
+    assert read_run(str(written)).status == "died"
+
+
+def test_a_job_that_ended_after_its_driver_is_done(written: Path) -> None:
+    add(written, about("started"))
+    (lost,) = RunReader(str(written)).tasks()
+    assert lost.state == "lost"
+    instance = Path(lost.directory)
+    instance.mkdir(parents=True)
+    nothing = b"\0" * 16
+    meta = files.Meta(nothing, nothing, nothing, bytes.fromhex(f"{0:032x}"), 1.0, 1, files.HEAD_SIZE)
+    (instance / files.RESULT).write_bytes(files._header(meta))
+    (done,) = RunReader(str(written)).tasks()
+    assert (done.state, done.reason) == ("done", "")
 
 
 def test_a_ledger_that_is_replaced_is_read_anew(written: Path) -> None:
