@@ -12,17 +12,28 @@ from . import table
 from .cells import BenchmarkError, Cells, Setup, TimedOut, run_all_states
 from .environments import NotInstalled, bin_of
 from .machine import describe_machine
+from .probes import PROBES
 from .systems import SYSTEMS, System
 from .work import SHAPES, Work
+
+WORKS = (*SHAPES, *PROBES)
 
 
 def _words(context: click.Context, option: click.Parameter, value: str) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
+def _works(context: click.Context, option: click.Parameter, value: str) -> list[str]:
+    works = _words(context, option, value)
+    for work in works:
+        if work not in WORKS:
+            raise click.BadParameter(f"there is no work {work!r}; there are {', '.join(WORKS)}")
+    return works
+
+
 @click.command()
 @click.option("--systems", default="all", callback=_words, help="Names, or all, ours, limits, peers.")
-@click.option("--works", default="wide,chain,grid", callback=_words, help="What to run.", show_default=True)
+@click.option("--works", default=",".join(SHAPES), callback=_works, help=f"Of {', '.join(WORKS)}.", show_default=True)
 @click.option("--sizes", default="1000", callback=_words, help="Numbers of tasks.", show_default=True)
 @click.option("--repeats", default=3, help="How often; the systems take turns.", show_default=True)
 @click.option("--cap", default=60.0, help="The most seconds that one run may take.", show_default=True)
@@ -50,9 +61,11 @@ def main(
     setup = Setup(environments, scratch, workers, cap)
     cells = Cells()
     chosen = list(_installed(_chosen(systems), setup))
-    for shape in works:
-        if shape not in SHAPES:
-            raise click.UsageError(f"there is no work {shape!r}; there are {', '.join(SHAPES)}")
+    for name in [name for name in works if name in PROBES]:
+        for repeat in range(repeats):
+            click.echo(f"{name}, {repeat + 1} of {repeats}", err=True)
+            PROBES[name](setup, cells)
+    for shape in [name for name in works if name in SHAPES]:
         for work in [Work(shape, int(size)) for size in sizes]:
             for repeat in range(repeats):
                 for system in chosen:

@@ -47,6 +47,7 @@ class Cell:
         cpu: What each run took of the processors, with what it waited for.
         memory: The driver's peak in MB, of each run.
         failure: Why there is no figure.
+        note: What else there is to say.
     """
 
     system: str
@@ -58,6 +59,7 @@ class Cell:
     cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     failure: str = ""
+    note: str = ""
 
     def add(self, run: Run) -> None:
         """Note one more run."""

@@ -6,6 +6,7 @@ from statistics import median
 
 from .cells import Cell
 from .systems import PACKED, STATES, TREE
+from .work import SHAPES
 
 _HEAD = ("", "seconds", "spread", "CPU seconds", "ms a task", "driver MB", f"beside {TREE}", f"beside {PACKED}")
 
@@ -17,7 +18,8 @@ def markdown(cells: Sequence[Cell]) -> str:
         for work, size in dict.fromkeys((cell.work, cell.size) for cell in cells):
             rows = [cell for cell in cells if (cell.work, cell.size, cell.state) == (work, size, state)]
             if rows:
-                parts += [f"### {work}, {size:,} tasks, {state}", "", *_table(rows), ""]
+                title = f"{work}, {size:,} tasks, {state}" if work in SHAPES else work
+                parts += [f"### {title}", "", *_table(rows), ""]
     return "\n".join(parts)
 
 
@@ -29,10 +31,10 @@ def _table(rows: Sequence[Cell]) -> Iterable[str]:
     for cell in measured:
         seconds = median(cell.seconds)
         yield _line([
-            cell.system,
-            f"{seconds:.2f}",
-            f"{min(cell.seconds):.2f} to {max(cell.seconds):.2f}",
-            f"{median(cell.cpu):.2f}",
+            f"{cell.system}, {cell.note}" if cell.note else cell.system,
+            f"{seconds:.3g}",
+            f"{min(cell.seconds):.3g} to {max(cell.seconds):.3g}",
+            f"{median(cell.cpu):.3g}",
             f"{1000 * seconds / cell.tasks:.3f}",
             f"{median(cell.memory):.0f}",
             *(f"{seconds / ours[name]:.2f}" if name in ours else "" for name in (TREE, PACKED)),

@@ -1,0 +1,43 @@
+"""Prints how many bytes a task's pickle has, and how many seconds it took: `python -m benchmarks.handover DEPTH`."""
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from taskproc.choice import BackendChoice
+from taskproc.graph import NO_SOURCE, NO_UPSTREAMS
+from taskproc.jobs import JobMaker
+from taskproc.packing import Packer
+from taskproc.plugins import Plugins
+from taskproc.run import RunRequest, make_plan
+from taskproc.settings import load_settings
+from taskproc.store import current_cache
+from taskproc.store.files import Meta
+
+from .systems.ours import Link
+
+_TIMES = 200
+
+
+def main(depth: int) -> None:
+    """Pickle the last link of a chain, with what it says of the one before."""
+    settings, cache = load_settings(), current_cache()
+    plan = make_plan(Link(depth - 1), RunRequest(), settings, cache)
+    plugins = Plugins([], profiles=settings.profiles)
+    run = Path("run").resolve()
+    run.mkdir()
+    choice = BackendChoice(settings, None, {}, {})
+    maker = JobMaker(plan, Packer(str(run)), plugins, choice, str(run / "context"), set())
+    maker.prepare()
+    node = len(plan.graph) - 1
+    plan.done(node - 1, Meta(plan.graph.digest(node - 1), NO_SOURCE, NO_UPSTREAMS, bytes(16), 0.0, 0, 0))
+    job = maker.make(node, maker.place(node, 0))
+    began = time.perf_counter()
+    for _ in range(_TIMES):
+        payload = job.payload()
+    print(len(payload), (time.perf_counter() - began) / _TIMES)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
