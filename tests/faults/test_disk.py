@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,11 @@ import pytest
 from taskproc import Context, TaskBase
 from taskproc.errors import CacheError
 from taskproc.store import class_store
-from tests.faults import graph
+from tests.faults import census, graph
 from tests.faults.killing import Stage, of_each_kind
 from tests.faults.nursery import Nursery
 from tests.faults.test_kill_points import check
-from tests.support import PACKAGES, ScriptRunner, run_and_count
+from tests.support import PACKAGES, ScriptRunner, run_and_count, wait_for
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS]
 
@@ -104,6 +107,40 @@ def test_clock_that_stands_still_hides_no_change_and_makes_none(run_script: Scri
     assert run(2) == "2 0"
     run_script.write(SCRIPT.format(value=3), "script.py")  # edited, and undone before any run
     assert run(2) == "2 0"
+
+
+def test_clock_that_jumps_hides_no_change_and_makes_none(cache: Path, either_store: str, monkeypatch):
+    now = time.time()
+    clock = itertools.cycle([now, now - 1e8, now + 1e8, 0.0])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    monkeypatch.setattr(time, "strftime", lambda *words: next(names))
+    names = iter(["20300101-000000", "20200101-000000", "19700101-000000", "20200101-000000", "20300101-000000"])
+    assert graph.Top().run_graph(backend="thread") == graph.ANSWER
+    assert run_and_count(graph.Top(), backend="thread") == (graph.ANSWER, 0)
+    graph.Leaf(2).clear_task()
+    assert run_and_count(graph.Top(), backend="thread") == (graph.ANSWER, 4)
+    graph.Middle.clear_all_tasks()
+    assert run_and_count(graph.Top(), backend="thread") == (graph.ANSWER, 3)
+    assert run_and_count(graph.Top(), backend="thread") == (graph.ANSWER, 0)
+
+
+def test_what_a_killed_driver_left_is_taken_over_on_another_machine(
+    nursery: Nursery, tmp_path: Path, cache: Path, either_store: str, monkeypatch
+):
+    first = nursery.start("crowd", cache, "thread", 0, 10, env={"TP_STORE": either_store})
+    wait_for(lambda: census.claims(cache)[0] > 5, "claims")
+    nursery.kill(first)
+    nursery.finish(first)
+    held, runs = census.claims(cache)
+    assert held
+    assert runs == 1
+    shutil.copytree(cache, tmp_path / "moved", symlinks=True)
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    Context.cache_dir = tmp_path / "moved"
+    started = time.monotonic()
+    assert graph.Crowd(0, 10).run_graph(backend="thread", max_workers=2) == graph.crowd_answer(0, 10)
+    assert time.monotonic() - started < 30
+    assert census.claims(tmp_path / "moved") == (0, 0)
 
 
 @pytest.fixture

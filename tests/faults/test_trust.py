@@ -114,7 +114,8 @@ def test_looking_unpickles_nothing(full: Path, tmp_path: Path, run_script: Scrip
     head = result.read_bytes()[:104]
     result.write_bytes(head + gzip.compress(pickle.dumps(Bomb(tmp_path / "exploded")))[10:])
     (result.parent / "failure.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
-    for words in (["run", "--dry-run", str(script)], ["clear", str(script), "--yes"]):
+    looks = (["status"], ["status", "--json"], ["runs"], ["why", str(script)], ["status", str(script)])
+    for words in (*looks, ["run", "--dry-run", str(script)], ["clear", str(script), "--yes"]):
         run_script.run([sys.executable, "-m", "taskproc", *words], check=False)
     assert not (tmp_path / "exploded").exists()
 
