@@ -1,12 +1,14 @@
 """`kill -9` of a driver or a worker, at each call that touches the cache: nothing corrupt, nothing done is lost."""
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.faults import tables
 from tests.faults.killing import Stage, of_each_kind
-from tests.faults.nursery import Nursery
+from tests.faults.nursery import Driven, Nursery
 
 STORES = ["tree", "packed"]
 _ON_A_FULL_CACHE = ("cleared", "emptied")
@@ -65,6 +67,25 @@ def test_next_run_starts_before_the_last_ones_workers_are_gone(stage: Stage):
 def test_worker_killed_at_a_call(stage: Stage):
     points = range(1, 25, 5 if stage.backend == "process" else 8)
     check([problem for at in points for problem in stage.kill_worker(at)], len(points))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["rows", "ids"])
+def test_killed_while_a_group_is_written_into_a_table(nursery: Nursery, tmp_path: Path, table: str):
+    def drive(what: str, directory: Path, *args: int, at: int = 0, armed: bool = False) -> Driven:
+        given = (str(directory), *args)
+        return nursery.drive(what, directory, *given, at=at, armed=armed, module="tests.faults.tables")
+
+    first = list(range(tables.GROUP))
+    assert drive(table, tmp_path / "before", 0).status == 0
+    shutil.copytree(tmp_path / "before", tmp_path / "unharmed")
+    calls = drive(table, tmp_path / "unharmed", 1, armed=True).calls
+    for at in range(1, calls + 1, max(1, calls // 20)):
+        directory = tmp_path / str(at)
+        shutil.copytree(tmp_path / "before", directory)
+        drive(table, directory, 1, at=at)
+        found = drive(f"read {table}", directory)
+        assert found.answer in (first, list(range(2 * tables.GROUP))), (at, found.output)
 
 
 # What follows takes about two hours: pytest tests/faults -m exhaustive -k kill -rP

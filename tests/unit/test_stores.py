@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +242,18 @@ class TestCaches:
         path.write_bytes(content)
         result, _ = thread(task(data))
         assert result == (data if task is Value else data * 2)
+
+    def test_packed_value_that_is_not_what_was_written_is_computed_again(
+        self, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ):
+        monkeypatch.setenv("TP_STORE", "packed")
+        assert thread(Value(5)) == (5, 1)
+        (path,) = cache.rglob("packed.sqlite3")
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE results SET value = ?", (pickle.dumps(6, 5),))
+        assert thread(Value(5)) == (5, 1)
+        assert "the checksum of" in caplog.text
+        assert "computed again" in caplog.text
 
     def test_instance_directory_of_another_task_is_not_trusted(self, cache: Path):
         thread(Value(1))
