@@ -106,9 +106,16 @@ class Nursery:
         request.update(at=at, error=error, armed=armed or bool(at), timeout=timeout)
         return self._driven(self._ask({**request, "do": "drive"}), request)
 
-    def start(self, what: str, cache: Path, *args: Any, env: Mapping[str, str] | None = None) -> Started:
+    def start(
+        self,
+        what: str,
+        cache: Path,
+        *args: Any,
+        env: Mapping[str, str] | None = None,
+        module: str = "tests.faults.graph",
+    ) -> Started:
         """Fork a driver, and let it run."""
-        request = self._request(what, cache, args, env, "tests.faults.graph")
+        request = self._request(what, cache, args, env, module)
         return Started(self._ask({**request, "do": "start"}), request)
 
     def kill(self, started: Started) -> bool:

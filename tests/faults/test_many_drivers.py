@@ -7,12 +7,13 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from taskproc.claims import ORPHAN_GRACE
-from tests.faults import census, graph
+from tests.faults import census, graph, tables
 from tests.faults.nursery import Nursery, Started
 from tests.support import wait_for
 
@@ -59,6 +60,20 @@ def test_ten_drivers_run_each_task_once(crowd: Crowd):
     crowd.check(drivers)
     assert set(crowd.runs().values()) == {1}
     assert census.claims(crowd.cache) == (0, 0)
+
+
+@pytest.mark.parametrize("table", ["rows", "ids"])
+def test_ten_drivers_make_a_table_at_once(nursery: Nursery, tmp_path: Path, table: str):
+    for number in range(4):
+        directory = tmp_path / str(number)
+        given: dict[str, Any] = {"module": "tests.faults.tables"}
+        drivers = [nursery.start("at once", directory, str(directory), table, **given) for _ in range(10)]
+        time.sleep(0.05)
+        Path(f"{directory}.now").touch()
+        ends = [nursery.finish(driver) for driver in drivers]
+        assert {end.status for end in ends} == {0}, "".join(end.output for end in ends)
+        found = nursery.drive(f"read {table}", directory, str(directory), **given)
+        assert found.answer == list(range(tables.GROUP)), found.output
 
 
 @pytest.mark.slow
