@@ -177,6 +177,12 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
             return label(record.config, record.bound)
         return record.label
 
+    def _repr_html_(self) -> str:
+        """Show the task in a notebook, with its state."""
+        from .pages.card import task_card
+
+        return task_card(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return restore, (type(self), located(self))
 

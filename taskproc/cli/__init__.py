@@ -13,6 +13,7 @@ from .group import CommandGroup
 from .logs import logs
 from .result import result
 from .run import run
+from .run_report import run_report
 from .runs import runs
 from .status import status
 from .why import why
@@ -30,6 +31,7 @@ main = CommandGroup(
         logs,
         result,
         graph,
+        run_report,
         accept,
         backends,
         clear,

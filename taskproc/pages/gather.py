@@ -11,6 +11,7 @@ from ..errors import TaskprocError
 from ..history import RunReader, TaskState
 from ..ledger import run_directories
 from ..store import files
+from .logs import end_of_log
 from .model import ShownGraph, ShownTask, State
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _MOST_RUNS = 10  # how far back to look for who ran a task
 _LONGEST_ARGUMENT = 2000
 _LONGEST_BRIEF = 40
 _MOST_LOGS = 500
-_SHOWN_OF_LOG = 4000  # bytes at the end
 
 
 def gather_graph(plan: Plan, choice: BackendChoice, cache: Cache) -> ShownGraph:
@@ -206,15 +206,3 @@ def _names(directory: str) -> list[str]:
 def _logs(directory: str, names: Sequence[str], with_text: bool) -> dict[str, str]:
     logs = [name for name in (files.STDOUT, files.STDERR) if name in names]
     return {name: end_of_log(f"{directory}/{name}") if with_text else "" for name in logs}
-
-
-def end_of_log(path: str) -> str:
-    """Read the end of a log, from the beginning of a line."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _SHOWN_OF_LOG))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return text if size <= _SHOWN_OF_LOG else "[...]\n" + text.partition("\n")[2]
