@@ -10,7 +10,10 @@ from click.testing import CliRunner
 from taskproc.cli import main
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], ["clear", "--help"], ["graph", "--help"], ["report", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["--version"], ["clear", "--help"], ["graph", "--help"], ["report", "--help"]],
+)
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom taskproc.cli import main\n"
