@@ -36,3 +36,4 @@ html_theme = "furo"
 html_title = "taskproc"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False

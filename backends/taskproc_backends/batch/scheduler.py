@@ -185,23 +185,48 @@ class Scheduler(Protocol):
     def max_array(self) -> int: ...
 
     def cleans(self, variable: str) -> bool:
-        """Tell whether a variable is an outer job's, or bends our commands: they never see it."""
+        """Tell whether a variable is an outer job's, or bends our commands: they never see it.
+
+        Args:
+            variable: Its name.
+        """
         ...
 
     def probe(self) -> Command | None:
-        """Build the question for the site's limits, asked once a run."""
+        """Build the question for the site's limits, asked once a run.
+
+        Returns:
+            The command; None if there is nothing to ask.
+        """
         ...
 
     def learn(self, answer: Answer) -> Scheduler:
-        """Give the scheduler as this site has it; itself, when the answer says nothing."""
+        """Read the site's limits from the answer to `probe`.
+
+        Args:
+            answer: It may be of any kind, also that of a command that failed.
+
+        Returns:
+            The scheduler as this site has it; itself, when the answer says nothing.
+        """
         ...
 
     def submit(self, submission: Submission) -> Command:
-        """Build the call that submits one array."""
+        """Build the call that submits one array.
+
+        Args:
+            submission: Its script lies on the disk already.
+        """
         ...
 
     def submitted(self, answer: Answer) -> str:
         """Read the array's id from the answer to `submit`.
+
+        Args:
+            answer: Whatever the command left, a site's chatter included.
+
+        Returns:
+            What the scheduler calls the array in its other answers.
 
         Raises:
             BackendUnavailable: Nothing was taken, and it is worth trying again.
@@ -212,21 +237,48 @@ class Scheduler(Protocol):
         ...
 
     def job_id(self, id: str, element: int) -> str:
-        """Write an element's id the way that people give it to the scheduler's commands."""
+        """Write an element's id the way that people give it to the scheduler's commands.
+
+        Args:
+            id: The array's.
+            element: Counted from 0.
+        """
         ...
 
     def queue(self, sets: Sequence[SetRef]) -> Sequence[Lookup]:
-        """Ask for the state of all jobs in the queue: one command, whatever their number."""
+        """Ask for the state of all jobs in the queue: one command, whatever their number.
+
+        Args:
+            sets: The arrays that have elements without an end mark.
+
+        Returns:
+            The questions; their answers together are what is known.
+        """
         ...
 
     def account(self, sets: Sequence[SetRef]) -> Sequence[Lookup]:
-        """Ask for all that is known about these arrays, ended or not; by name where the id is missing."""
+        """Ask for all that is known about these arrays, ended or not; by name where the id is missing.
+
+        Args:
+            sets: The few arrays that left the queue unexplained, or whose id was lost.
+
+        Returns:
+            The questions; none if the scheduler keeps no account.
+        """
         ...
 
     def cancel(self, targets: Sequence[Target]) -> Sequence[Command]:
-        """Build as few calls as possible that end all targets."""
+        """Build as few calls as possible that end all targets.
+
+        Args:
+            targets: Whole arrays, and elements of others.
+        """
         ...
 
     def cancelled(self, answer: Answer) -> bool:
-        """Tell whether a `cancel` reached the scheduler; that a job had ended already is no failure."""
+        """Tell whether a `cancel` reached the scheduler; that a job had ended already is no failure.
+
+        Args:
+            answer: What one of the calls of `cancel` left.
+        """
         ...
