@@ -9,7 +9,15 @@ import pytest
 
 from taskproc import construction, store
 from taskproc.settings import Context
+from tests.sharing import group_of
 from tests.support import ScriptRunner
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests together that share something."""
+    for item in items:
+        if group := group_of(item):
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
