@@ -19,7 +19,7 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PLUGINS = sorted(f"./{project.parent}" for project in Path("contrib").glob("*/pyproject.toml"))
 PINNED = ["-q", "-c", "constraints.txt"]
-APART = ["-n", "2", "--dist", "loadfile"]  # two files at a time
+APART = ["-n", "4", "--dist", "loadgroup"]  # many tests wait more than they work; tests/sharing.py keeps some together
 
 # A job that a script starts in the background has these ignored, and would hand that on to all processes that the
 # tests signal.
@@ -91,11 +91,11 @@ def add_quick_session(version: str, interpreter: str) -> None:
     @nox.session(name=f"quick-{version}", python=interpreter, venv_backend="venv")
     def quick(session: nox.Session) -> None:
         session.install(*PINNED, "pip", "hatchling", "editables")
-        everything = [word for project in [".", *PLUGINS] for word in ("-e", project)]
-        session.install(*PINNED, "--no-build-isolation", "--group", "test", *everything)
+        projects = ["-e", ".", "-e", "./contrib/example-backend"]
+        session.install(*PINNED, "--no-build-isolation", "--group", "test", *projects)
         # What may differ between versions of Python: the API, identity, sources, pickles, the two kinds of worker.
         quick = ["tests/unit", "tests/compat", "tests/e2e/test_where_tasks_are_defined.py"]
-        session.run("python", "-m", "pytest", "-q", "-m", "not slow", *APART, *quick, *session.posargs)
+        run_tests(session, *APART, "-m", "not slow", *quick)
 
 
 def add_static_session(version: str) -> None:
@@ -123,17 +123,21 @@ def plugins(session: nox.Session) -> None:
     for plugin in PLUGINS:
         with session.chdir(plugin):
             session.run("python", "-m", "mypy", *map(str, Path().glob("taskproc_*")))
-            session.run("python", "-m", "pytest", "-q", *session.posargs)
+            run_tests(session, "-n", "4", "--dist", "loadscope" if "dask" in plugin else "worksteal")
 
 
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """Run the whole suite on the Python of `.venv`, and report the coverage."""
+    run_tests(session, *APART, "--cov", "--cov-report=term", "--durations=20")
+
+
+def run_tests(session: nox.Session, *how: str) -> None:
+    """Run tests; real daemons on a busy machine may be late once, but what fails again, alone, has failed."""
     suite = ["python", "-m", "pytest", "-q", *session.posargs]
     try:
-        session.run(*suite, "--cov", "--cov-report=term", "--durations=20", *APART)
+        session.run(*suite, *how)
     except CommandFailed:
-        # Real daemons on a busy machine may be late once; what fails again, alone, has failed.
         session.run(*suite, "--last-failed")
 
 
