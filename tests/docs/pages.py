@@ -8,7 +8,7 @@
 - `console`: commands after `$ `, each run by a shell. The lines below a command are of its output, in this order,
   with others between them or not; `...` stands for anything (so a line with `...` is never a command), and one
   duration for any other. A command ends with status 0, unless `$ echo $?` after it shows another.
-- `text`: only to read.
+- `text`: only to read; `sh`: of the checkout, tried by tests/e2e.
 
 A page's script keeps the line numbers of the page, so that a traceback leads to the line to mend.
 """
