@@ -5,13 +5,12 @@ spread evenly over as many tasks as ran at once.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..history import Attempt, TaskState
 
 _FASTER = 2.0
-_SLACK = 0.005  # seconds: a worker's end and its next start are noted by different clocks
 
 
 @dataclass(frozen=True)
@@ -88,15 +87,15 @@ class Analysis:
         return max(self.path_seconds, self.work / max(1, self.at_once))
 
 
-def analyse(tasks: Sequence[TaskState], cached: Mapping[str, int]) -> Analysis:
+def analyse(tasks: Sequence[TaskState], cached: Mapping[str, int], at_once: int) -> Analysis:
     """Find out what the times of a run's tasks say.
 
     Args:
         tasks: The tasks that had to run, each behind its upstreams.
         cached: How many were fresh from the start, by class.
+        at_once: The most attempts that ran at once.
     """
     took = {task.node: sum(map(seconds_of, task.attempts)) for task in tasks}
-    at_once = most_at_once([attempt for task in tasks for attempt in task.attempts])
     path = longest_path(tasks, took)
     path_seconds = sum(took[task.node] for task in path)
     analysis = Analysis(_classes(tasks, cached), sum(took.values()), at_once, path, path_seconds, ())
@@ -112,23 +111,6 @@ def seconds_of(attempt: Attempt) -> float:
     if attempt.started is None or attempt.ended is None:
         return 0.0
     return max(0.0, attempt.ended - attempt.started)
-
-
-def most_at_once(attempts: Iterable[Attempt]) -> int:
-    """Count the most attempts that ran at the same time.
-
-    >>> most_at_once([Attempt(started=begin, ended=begin + 2.0) for begin in (0.0, 1.0, 2.0)])
-    2
-    """
-    changes = []
-    for attempt in attempts:
-        if attempt.started is not None and attempt.ended is not None:
-            changes += [(attempt.started, 1), (max(attempt.started, attempt.ended - _SLACK), -1)]
-    running = most = 0
-    for _, change in sorted(changes):  # at the same moment, ends come first
-        running += change
-        most = max(most, running)
-    return max(most, 1 if changes else 0)
 
 
 def longest_path(tasks: Sequence[TaskState], took: Mapping[int, float]) -> list[TaskState]:

@@ -41,6 +41,22 @@ class Timeline:
     lanes: Sequence[tuple[str, str]]
     bars: Sequence[Bar]
 
+    @property
+    def at_once(self) -> int:
+        """The most attempts that ran at the same time."""
+        changes: list[tuple[float, int]] = []
+        busy_until: dict[int, float] = {}
+        for bar in reversed(self.bars):
+            # The end of an attempt and the start of the next are noted by different clocks: one a lane is the most.
+            end = min(bar.end, busy_until.get(bar.lane, bar.end))
+            busy_until[bar.lane] = bar.start
+            changes += [(bar.start, 1), (end, -1)]
+        running = most = 0
+        for _, change in sorted(changes, key=lambda change: (change[0], change[1])):  # at a moment, ends come first
+            running += change
+            most = max(most, running)
+        return max(most, min(1, len(self.bars)))
+
 
 def timeline(tasks: Sequence[TaskState], now: float) -> Timeline:
     """Sort the attempts of a run into lanes: one for each process; where these are not known, as few as are needed.

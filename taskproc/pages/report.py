@@ -49,14 +49,18 @@ def report_page(directory: str, base: Path | None) -> str:
         base: The directory that the page will lie in, if that is known.
     """
     reader = RunReader(directory)
-    tasks = list(reader.tasks())
-    title = f"{reader.run.root} - run {reader.run.id}"
-    return page_text(title, _BODY, _STYLES, _SCRIPTS, _report_data(reader.run, tasks, base))
+    return report_text(reader.run, list(reader.tasks()), base)
+
+
+def report_text(run: Run, tasks: Sequence[TaskState], base: Path | None) -> str:
+    """Write the report on a run whose tasks are known, each behind its upstreams."""
+    return page_text(f"{run.root} - run {run.id}", _BODY, _STYLES, _SCRIPTS, _report_data(run, tasks, base))
 
 
 def _report_data(run: Run, tasks: Sequence[TaskState], base: Path | None) -> dict[str, Any]:
     now = run.ended if run.ended is not None else time.time() if run.alive else _last_moment(run, tasks)
-    analysis, lanes = analyse(tasks, run.cached), timeline(tasks, now)
+    lanes = timeline(tasks, now)
+    analysis = analyse(tasks, run.cached, lanes.at_once)
     names = [one.name for one in analysis.classes]
     short = short_names(names)
     numbers = {name: number for number, name in enumerate(names)}

@@ -10,7 +10,7 @@ from tests.pages.runs import ran, state
 
 def test_critical_path_is_the_chain_that_took_longest() -> None:
     tasks = [ran(0, 1.0), ran(1, 6.0), ran(2, 3.0, (0,)), ran(3, 4.0, (0,)), ran(4, 1.5, (2, 3, 1))]
-    analysis = analyse(tasks, {})
+    analysis = analyse(tasks, {}, 1)
 
     assert [task.node for task in analysis.path] == [1, 4]
     assert analysis.path_seconds == 7.5
@@ -18,7 +18,7 @@ def test_critical_path_is_the_chain_that_took_longest() -> None:
 
 def test_failed_attempts_count_for_the_path() -> None:
     failed = ran(0, 2.0, state="failed", seconds=None)
-    analysis = analyse([failed, state(1, "waiting", (0,))], {})
+    analysis = analyse([failed, state(1, "waiting", (0,))], {}, 1)
 
     assert [task.node for task in analysis.path] == [0]
     assert analysis.path_seconds == 2.0
@@ -32,9 +32,8 @@ def gains(analysis: Analysis) -> dict[str, float]:
 def test_on_few_workers_the_class_with_most_work_is_worth_most() -> None:
     many = [ran(node, 1.0, start=float(node // 2), pid=node % 2, name="Load") for node in range(20)]
     last = ran(20, 3.0, range(20), start=10.0, name="Fit")
-    analysis = analyse([*many, last], {})
+    analysis = analyse([*many, last], {}, 2)
 
-    assert analysis.at_once == 2
     assert analysis.least == pytest.approx(11.5)
     assert gains(analysis) == {"tasks.Load": 5.0, "tasks.Fit": 0.75}
 
@@ -42,7 +41,7 @@ def test_on_few_workers_the_class_with_most_work_is_worth_most() -> None:
 def test_on_many_workers_what_is_not_on_the_path_is_worth_nothing() -> None:
     wide = [ran(node, 1.0, pid=node, name="Load") for node in range(20)]
     last = ran(20, 3.0, range(20), start=1.0, name="Fit")
-    analysis = analyse([*wide, last, ran(21, 3.9, pid=99, name="Aside")], {})
+    analysis = analyse([*wide, last, ran(21, 3.9, pid=99, name="Aside")], {}, 21)
 
     assert gains(analysis) == {"tasks.Load": 0.1, "tasks.Fit": 0.1}
 
@@ -56,7 +55,7 @@ def test_classes_tell_what_was_cached_ran_failed_waited_and_was_tried_again() ->
         ran(2, 1.0, state="failed", seconds=None),
         state(3, "waiting"),
     ]
-    (train, load) = analyse(tasks, {"tasks.Load": 7, "tasks.Train": 2}).classes
+    (train, load) = analyse(tasks, {"tasks.Load": 7, "tasks.Train": 2}, 2).classes
 
     assert (load.name, load.cached, load.done) == ("tasks.Load", 7, 0)
     assert (train.cached, train.done, train.failed, train.left, train.retries) == (3, 1, 1, 1, 1)
@@ -64,7 +63,7 @@ def test_classes_tell_what_was_cached_ran_failed_waited_and_was_tried_again() ->
 
 
 def test_a_run_without_times_says_nothing() -> None:
-    analysis = analyse([state(0, "waiting"), state(1, "waiting", (0,))], {})
+    analysis = analyse([state(0, "waiting"), state(1, "waiting", (0,))], {}, 0)
 
     assert (analysis.work, analysis.at_once, analysis.path, analysis.gains) == (0, 0, [], [])
 
@@ -91,3 +90,11 @@ def test_what_still_runs_ends_now() -> None:
     (bar,) = timeline([ran(0, 1.0, state="running", ended=None)], 7.0).bars
 
     assert (bar.start, bar.end) == (0.0, 7.0)
+
+
+def test_attempts_at_once_are_counted_though_clocks_differ() -> None:
+    tasks = [ran(0, 1.001, pid=1), ran(1, 1.0, pid=1, start=1.0), ran(2, 3.0, pid=2), ran(3, 1.0, pid=3, start=3.0)]
+
+    assert timeline(tasks, 4.0).at_once == 2
+    assert timeline([], 0.0).at_once == 0
+    assert timeline([ran(0, 0.0)], 0.0).at_once == 1

@@ -11,6 +11,7 @@ from IPython.core.formatters import HTMLFormatter
 from taskproc import Requires, TaskBase
 from taskproc.errors import CacheError, TaskprocError
 from taskproc.pages import graph_page, run_report
+from tests.support import ScriptRunner
 
 EVIL = "<script>alert(1)</script>"
 
@@ -89,6 +90,28 @@ def test_pages_are_saved_but_not_over_other_files(cache: Path, tmp_path: Path) -
 
     with pytest.raises(TaskprocError, match=r"mine\.html is there already"):
         page.save(tmp_path / "mine.html")
+
+
+def test_progress_is_made_of_widgets(run_script: ScriptRunner) -> None:
+    pytest.importorskip("ipywidgets", reason="ipywidgets is not installed; it is in the group `pages`")
+    script = """
+        import sys, types
+        from IPython.core.interactiveshell import InteractiveShell
+        from traitlets.config import Config
+
+        sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")  # by which tqdm knows a notebook's kernel
+        shell = InteractiveShell.instance(config=Config({"IPKernelApp": {"parent_appname": "notebook"}}))
+        cell = "from taskproc import TaskBase\\nclass Main(TaskBase): ...\\nMain().run_graph(show_progress=True)"
+        ran = shell.run_cell(cell)
+
+        from ipywidgets import FloatProgress
+        from ipywidgets.widgets.widget import _instances
+        bars = [one for one in _instances.values() if isinstance(one, FloatProgress)]
+        print("bars:", ran.success, [(bar.value, bar.max, bar.bar_style) for bar in bars])
+    """
+
+    ended = run_script(script, env={"IPYTHONDIR": str(run_script.home / "ipython")})
+    assert "bars: True [(1.0, 1.0, 'success')]" in ended.out
 
 
 def test_a_run_that_is_not_there_is_named(cache: Path) -> None:

@@ -46,8 +46,8 @@
       return;
     }
     section.append(make("p", {}, verdict(spread)));
-    if (!data.gains.length) return;
-    section.append(make("ol", {}, ...data.gains.slice(0, 4).map((gain) => make("li", {},
+    const gains = data.gains.filter((gain) => gain.seconds > 0.01 * data.seconds);
+    if (gains.length) section.append(make("ol", {}, ...gains.slice(0, 4).map((gain) => make("li", {},
       make("b", {}, gain.name), `: ${percent(gain.share)} of the work`
       + (gain.on_path > 0 ? `, ${percent(gain.on_path)} of the critical path` : "")
       + `. Twice as fast, it could save up to ${secondsText(gain.seconds)}.`))));
@@ -55,10 +55,12 @@
 
   /* Says what bound the run: its longest chain, the number of workers, or neither. */
   function verdict(spread) {
-    const took = data.seconds, path = data.pathSeconds, at = data.atOnce;
+    const took = data.seconds, path = data.pathSeconds, at = data.atOnce, ran = sum("done") + sum("failed");
     const known = `The run took ${secondsText(took)}. Its longest chain of tasks takes ${secondsText(path)}; all its work, spread over ${at} at once, ${secondsText(spread)}. `;
     if (Math.max(path, spread) < 0.5 * took) {
-      return `${known}Most of the time went neither into the one nor into the other, but into waiting: for queues, limits, or the start of workers.`;
+      return known + (data.work / ran < 0.005
+        ? `Its tasks are very short (${secondsText(data.work / ran)} each), so that most of the time went into handling them: do more in each task.`
+        : "Most of the time went neither into the one nor into the other, but into waiting: for queues, limits, or the start of workers.");
     }
     return known + (path >= spread
       ? "More workers would not help; shorten what is on the critical path."
