@@ -87,7 +87,7 @@ class Nursery:
         error: int = 0,
         armed: bool = False,
         module: str = "tests.faults.graph",
-        timeout: float = 90,
+        timeout: float = 180,
     ) -> Driven:
         """Fork a driver, and wait for its end.
 
@@ -123,7 +123,7 @@ class Nursery:
         killed: bool = self._ask({"do": "kill", "pid": started.pid})
         return killed
 
-    def finish(self, started: Started, timeout: float = 90) -> Driven:
+    def finish(self, started: Started, timeout: float = 180) -> Driven:
         """Wait for the end of a driver that was started."""
         status = self._ask({"do": "finish", "pid": started.pid, "timeout": timeout})
         return self._driven(status, started.request)

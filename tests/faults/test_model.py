@@ -162,7 +162,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "home"):
-            assert not self.nursery.strays(20)
+            assert not self.nursery.strays(60)
             assert not census.take(self.cache).problems
             shutil.rmtree(self.home)
 
