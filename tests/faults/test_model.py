@@ -171,7 +171,7 @@ class Machine(RuleBasedStateMachine):
         before = len(self.marks())
         driven = self.nursery.drive(
             what, self.cache, str(self.module), task, *args, env={"TP_STORE": self.store}, at=at,
-            module="tests.faults.edited", timeout=40,
+            module="tests.faults.edited", timeout=120,
         )  # fmt: skip
         assert driven.status != 124, f"it hangs:\n{driven.output}"
         self.nursery.strays(20 if at else 0)
