@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from taskproc import TaskBase, store
+from taskproc.cli import main
 from taskproc.errors import CacheError, UntrustedCacheError
 from taskproc.settings import Context
 from tests.support import ScriptRunner, run_and_count
@@ -107,16 +109,24 @@ def test_what_a_run_makes_has_the_modes_of_the_umask(cache: Path):
     assert not [path for path in [cache, *cache.rglob("*")] if path.lstat().st_mode & 0o027 and not path.is_symlink()]
 
 
-def test_looking_unpickles_nothing(full: Path, tmp_path: Path, run_script: ScriptRunner):
+def test_looking_unpickles_nothing(
+    full: Path, tmp_path: Path, run_script: ScriptRunner, monkeypatch: pytest.MonkeyPatch
+):
     script = run_script.write(TASK_FILE, "t.py")
     run_script.run([sys.executable, "-m", "taskproc", str(script), "--no-progress"])
     (result,) = full.glob("taskproc/*Main/results/0/result.pkl.gz")
     head = result.read_bytes()[:104]
     result.write_bytes(head + gzip.compress(pickle.dumps(Bomb(tmp_path / "exploded")))[10:])
     (result.parent / "failure.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
-    looks = (["status"], ["status", "--json"], ["runs"], ["why", str(script)], ["status", str(script)])
-    for words in (*looks, ["run", "--dry-run", str(script)], ["clear", str(script), "--yes"]):
-        run_script.run([sys.executable, "-m", "taskproc", *words], check=False)
+    monkeypatch.chdir(tmp_path)
+    file = str(script)
+    looks = [
+        ["status"], ["status", "--json"], ["runs"], ["why", file], ["logs", "Main", "--file", file], ["graph", file],
+        ["report"], ["gc", file, "--dry-run"], ["run", "--dry-run", file], ["clear", file, "--yes"],
+    ]  # fmt: skip
+    for words in looks:
+        ended = CliRunner().invoke(main, words, prog_name="taskproc")
+        assert ended.exit_code == 0, (words, ended.output)
     assert not (tmp_path / "exploded").exists()
 
 
