@@ -181,9 +181,10 @@ Crash().run_graph(backend="slurm")
 
 
 def test_a_thousand_ready_tasks_are_a_handful_of_submissions(home: Home) -> None:
-    done = home.run("print(Sum(1000).run_graph(backend='slurm'))")
+    count = 200 if home.cluster.accounting else 1000  # the second cluster has nothing to add to how many
+    done = home.run(f"print(Sum({count}).run_graph(backend='slurm'))")
 
-    assert done.out.strip() == "499500"
+    assert done.out.strip() == str(sum(range(count)))
     assert len(home.submitted()) <= 4
     assert set(home.ran().values()) == {1}
 

@@ -93,6 +93,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     (home / "test_wrong.py").write_text(_HEAD + "".join(classes))
     nodes = [f"test_wrong.py::Test_{name}::{test}" for name, test, _ in wanted]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=report.xml", *nodes]
+    command += ["-n", "4", "--dist", "worksteal"]  # most of them wait for what never comes
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), *sys.path]))}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=1200)
     assert (home / "report.xml").exists(), done.stdout + done.stderr

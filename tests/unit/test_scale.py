@@ -46,6 +46,7 @@ def shape(name: str, count: int) -> tuple[TaskBase[Any], int]:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # tracing would take longer than the work
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["chain", "fan"])
 def test_a_hundred_thousand_tasks_run_and_recheck_in_seconds(name: str, cache: Any, monkeypatch: pytest.MonkeyPatch):
@@ -58,6 +59,7 @@ def test_a_hundred_thousand_tasks_run_and_recheck_in_seconds(name: str, cache: A
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # tracing would take longer than the work
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["chain", "fan"])
 def test_ten_thousand_tasks_in_a_tree_of_directories(name: str, cache: Any):
