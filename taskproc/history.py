@@ -22,6 +22,7 @@ RunStatus = Literal["running", "done", "failed", "interrupted", "died"]
 TaskStatus = Literal["cached", "waiting", "queued", "running", "done", "failed", "cancelled", "lost"]
 
 _END = 1 << 16  # bytes at the end of a ledger in which its last entry is
+_END_OF_TIME = 1e11  # the year 5138, by which a number that is no time is told
 _OVER: frozenset[TaskStatus] = frozenset(("cached", "done"))
 _ENDS: Mapping[str, TaskStatus] = {
     "done": "done", "cached": "cached", "failed": "failed", "lost": "lost", "cancelled": "cancelled",
@@ -197,7 +198,7 @@ class RunReader:
         for entry in entries:
             try:
                 self._take_in(entry)
-            except (LookupError, TypeError, ValueError, AttributeError):
+            except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
                 continue
         self.run = _described(self._directory, self._opening, self._closing, alive)
         return bool(entries) or self.run != before
@@ -224,7 +225,7 @@ class RunReader:
             counts.setdefault(name, Counter())[known.state] += 1
         for name, number in self.run.planned.items():
             of_class = counts.setdefault(name, Counter())
-            of_class["waiting"] += number - (of_class.total() - self.run.cached.get(name, 0))
+            of_class["waiting"] += max(0, number - (of_class.total() - self.run.cached.get(name, 0)))
         return counts
 
     def is_pending(self, node: int) -> bool:
@@ -309,7 +310,7 @@ class RunReader:
         elif kind == "end":
             self._closing = entry
         elif kind == "worker":
-            self._workers[entry["worker"]] = str(entry["backend"]), str(entry.get("host") or ""), entry.get("pid")
+            self._workers[entry["worker"]] = str(entry["backend"]), str(entry.get("host") or ""), _pid(entry)
         elif kind == "accepted":
             self._accepted(str(entry["nonce"]), str(entry["id"]))
         elif kind == "submitted":
@@ -335,7 +336,7 @@ class RunReader:
             self._task(node).change(nonce, job=job)
 
     def _submitted(self, entry: dict[str, Any]) -> None:
-        at, backend = float(entry["time"]), str(entry["backend"])
+        at, backend = _seconds(entry["time"]), str(entry["backend"])
         nodes = entry["nodes"]
         for node, nonce in zip(nodes, entry.get("nonces") or [""] * len(nodes), strict=True):
             known = self._task(int(node))
@@ -344,7 +345,7 @@ class RunReader:
             known.add(Attempt(nonce, "queued", at, backend=backend, job=self._job_of.get(nonce, "")))
 
     def _told(self, kind: str, entry: dict[str, Any]) -> None:
-        node, nonce, at = int(entry["node"]), str(entry["nonce"]), float(entry["time"])
+        node, nonce, at = int(entry["node"]), str(entry["nonce"]), _seconds(entry["time"])
         known = self._task(node)
         known.name, known.id = str(entry["task"]), int(entry["id"])
         reason = str(entry.get("reason") or "")
@@ -356,7 +357,7 @@ class RunReader:
             known.change(nonce, state="running", reason="", **changes)
         elif nonce:
             if kind == "done":
-                seconds = float(entry["seconds"])
+                seconds = _seconds(entry["seconds"])
                 changes = {"started": at - seconds, **changes, "seconds": seconds, "memory": int(entry["memory"])}
                 at = changes["started"] + seconds
             known.change(nonce, **{**changes, "state": _ENDS[kind], "ended": at, "reason": reason})
@@ -366,7 +367,7 @@ class RunReader:
         if entry.get("worker") not in self._workers:
             return {}
         backend, host, pid = self._workers[entry["worker"]]
-        return {"started": float(entry["started"]), "backend": backend, "host": host, "pid": pid}
+        return {"started": _seconds(entry["started"]), "backend": backend, "host": host, "pid": pid}
 
 
 class _Known:
@@ -458,9 +459,9 @@ def _described(
         file=str(opening.get("file") or ""),
         argv=[str(word) for word in _a(list, info.get("argv"))],
         host=str(info.get("host", "")),
-        pid=_number(info.get("pid")),
-        started=_number(info.get("started")),
-        ended=_number(closing.get("time")) if closing else None,
+        pid=_pid(info) or 0,
+        started=_seconds(info.get("started"), otherwise=0.0),
+        ended=_seconds(closing.get("time"), otherwise=0.0) if closing else None,
         status=cast("RunStatus", status),
         cached=_numbers(opening.get("cached")),
         planned=_numbers(opening.get("planned")),
@@ -492,9 +493,24 @@ def _a(kind: type, value: Any) -> Any:
     return value if isinstance(value, kind) else kind()
 
 
-def _number(value: Any) -> Any:
-    return value if isinstance(value, (int, float)) else 0
+def _seconds(value: Any, otherwise: float | None = None) -> float:
+    """Give a time that can be shown as one.
+
+    Raises:
+        ValueError: It is none, and nothing is to stand for it.
+    """
+    if isinstance(value, (int, float)) and 0 <= value < _END_OF_TIME:
+        return float(value)
+    if otherwise is None:
+        msg = f"{value!r} is no time"
+        raise ValueError(msg)
+    return otherwise
+
+
+def _pid(entry: Mapping[str, Any]) -> int | None:
+    pid = entry.get("pid")
+    return pid if type(pid) is int else None
 
 
 def _numbers(table: Any) -> dict[str, int]:
-    return {name: number for name, number in _a(dict, table).items() if isinstance(number, int)}
+    return {name: number for name, number in _a(dict, table).items() if isinstance(number, int) and number >= 0}

@@ -97,7 +97,9 @@ def read_outline(directory: str) -> Outline | None:
     try:
         with gzip.open(f"{directory}/{FILE}") as file:
             return _read(json.loads(file.read()))
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zlib.error, RecursionError):
+    except (OSError, EOFError, zlib.error):
+        return None
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
@@ -106,8 +108,8 @@ def _read(content: dict[str, Any]) -> Outline:
     reasons = [str(reason) for reason in content["reasons"]]
     names = ("node", "class", "id", "label", "reason", "upstreams")
     tasks = {
-        int(node): OutlinedTask(int(node), classes[number], int(id), str(label), reasons[reason], tuple(upstreams))
-        for node, number, id, label, reason, upstreams in zip(*(content[name] for name in names), strict=True)
+        int(node): OutlinedTask(int(node), classes[number], int(id), str(label), reasons[reason], tuple(map(int, ups)))
+        for node, number, id, label, reason, ups in zip(*(content[name] for name in names), strict=True)
     }
     return Outline(tasks)
 
