@@ -5,7 +5,7 @@ import pytest
 
 
 def group_of(item: pytest.Item) -> str:
-    """Name what a test shares: a cluster of one kind, or what its own file sets up once; nothing if it may go anywhere.
+    """Name what a test shares: a kind of cluster, the browser, or what its file sets up; nothing if it may go anywhere.
 
     Args:
         item: A collected test.
@@ -18,5 +18,7 @@ def group_of(item: pytest.Item) -> str:
         return "slurm"
     if "sge" in names:
         return "sge"
+    if "browser" in names:
+        return "browser"
     definitions = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
     return str(item.path) if any(found[-1].scope in ("class", "module") for found in definitions.values()) else ""

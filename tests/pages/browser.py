@@ -7,12 +7,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-
-# Not at start, since the other tests run where these are not installed.
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed; it is in the group `pages`")
 
 REQUIRED = "TASKPROC_REQUIRE_BROWSER"
 _FLAGS = (
@@ -77,7 +74,9 @@ class Browser:
             text,
         )
         assert element is not None, f"there is no {selector!r} with {text!r}"
-        webdriver.ActionChains(self._driver).move_to_element(element).click().perform()
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self._driver).move_to_element(element).click().perform()
 
     def write(self, selector: str, text: str) -> None:
         """Write into a field."""
@@ -95,6 +94,10 @@ class Browser:
 @contextmanager
 def running_browser(profile: Path) -> Iterator[Browser]:
     """Start a browser with a fresh profile, for a while."""
+    try:
+        from selenium import webdriver
+    except ImportError:
+        missing("selenium is not installed; it is in the group `pages`")
     options = webdriver.ChromeOptions()
     options.binary_location = _program("chromium")
     for flag in (*_FLAGS, f"--user-data-dir={profile}"):
@@ -108,11 +111,11 @@ def running_browser(profile: Path) -> Iterator[Browser]:
 
 
 def _program(name: str) -> str:
-    """Find a program; where it is missing, skip the test, or fail it where a browser is required."""
-    found = shutil.which(name)
-    if found is not None:
-        return found
-    reason = f"there is no {name}; its package is in tests/pages/packages.txt"
+    return shutil.which(name) or missing(f"there is no {name}; its package is in tests/pages/packages.txt")
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip a test for something that is not installed, or fail it where a browser is required."""
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(reason)
     pytest.skip(reason)

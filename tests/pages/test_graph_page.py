@@ -9,7 +9,7 @@ import pytest
 from taskproc.pages.assets import read_asset
 from taskproc.pages.html import graph_page
 from taskproc.pages.model import ShownGraph
-from tests.pages.browser import NARROW, WIDE, Browser
+from tests.pages.browser import NARROW, WIDE, Browser, missing
 from tests.pages.graphs import pipeline, shown, task
 
 FIRST_DRAWING = 10.0  # seconds for 10,000 tasks, where a quiet machine takes a third of one
@@ -158,6 +158,15 @@ def test_data_in_a_page_cannot_end_their_script() -> None:
 
     assert "<" not in data
     assert json.loads(data)["title"] == EVIL
+
+
+def test_a_browser_that_is_required_is_no_reason_to_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKPROC_REQUIRE_BROWSER", "1")
+    with pytest.raises(pytest.fail.Exception, match="no chromium"):
+        missing("there is no chromium")
+    monkeypatch.delenv("TASKPROC_REQUIRE_BROWSER")
+    with pytest.raises(pytest.skip.Exception, match="no chromium"):
+        missing("there is no chromium")
 
 
 @pytest.mark.parametrize("name", ["dagre.min.js", "drawing.js", "page.js", "graph.js"])
