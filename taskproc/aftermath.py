@@ -6,7 +6,7 @@ import shutil
 
 from .adoption import Orphan, Orphans, is_filed, withdraw
 from .claims import Claims
-from .ledger import driver_lives, run_directories, tidy
+from .ledger import NESTED, driver_lives, run_directories, tidy
 from .store import Cache
 
 
@@ -36,16 +36,18 @@ def tidy_up(claims: Claims, orphans: Orphans, cache: Cache) -> None:
 
 
 def forget_old_runs(claims: Claims, cache: Cache, keep: int) -> None:
-    """Remove the directories of old runs, but for the newest ones.
+    """Remove the directories of old runs, but for the newest ones, and the newest of those that tasks started.
 
     A run that lives, or has left claims or jobs that somebody must see to, stays.
 
     Args:
         claims: The claims of all drivers.
         cache: The cache.
-        keep: How many runs stay.
+        keep: How many runs of each kind stay.
     """
-    old = run_directories(cache.runs)[keep:]
+    found = run_directories(cache.runs)
+    nested = [path for path in found if path.endswith(NESTED)]
+    old = nested[keep:] + [path for path in found if not path.endswith(NESTED)][keep:]
     needed = claims.runs() if old else set()
     for path in old:
         if os.path.basename(path) not in needed and not driver_lives(path):

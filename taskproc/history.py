@@ -34,7 +34,7 @@ class Run:
     """One run of a cache.
 
     Attributes:
-        id: Its name, `YYYYmmdd-HHMMSS-mmm-xxxxxxxx`, which sorts by time.
+        id: Its name, `YYYYmmdd-HHMMSS-mmm-xxxxxxxx`, which sorts by time; `-nested` follows if a task started it.
         directory: `{cache}/taskproc/.runs/{id}`.
         root: The task asked for, as shown to people.
         file: The source file of that task; empty if it has none.

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from .store import files
 
+NESTED = "-nested"  # ends the name of a run that a task started
 _BUFFERED = 1 << 16
 _LONG = 1 << 18  # bytes: longer ledgers are compressed in the end
 
@@ -25,13 +26,14 @@ class RunDirectory:
     Args:
         runs: The cache's directory of runs.
         root: The label of the task asked for.
+        nested: Whether a task started this run.
     """
 
-    def __init__(self, runs: str, root: str) -> None:
+    def __init__(self, runs: str, root: str, *, nested: bool = False) -> None:
         now = time.time()
         # Names sort by time, also those of runs of one second.
         stamp = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now % 1 * 1000):03d}"
-        self.run = f"{stamp}-{secrets.token_hex(4)}"
+        self.run = f"{stamp}-{secrets.token_hex(4)}{NESTED if nested else ''}"
         self.path = f"{runs}/{self.run}"
         os.makedirs(self.path)
         self.context = f"{self.path}/context.pickle"

@@ -76,11 +76,11 @@ class Session:
 
     def _open(self, stack: ExitStack) -> None:
         """Make what a run has on disk; the stack takes it apart again, whatever fails on the way."""
-        self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]))
+        fsync, ancestors = self._settings.fsync, worker.ancestors()
+        self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]), nested=bool(ancestors))
         # The directory goes first: while the table names this run, the next one sees to what a kill leaves there.
         closing_run = stack.enter_context(ExitStack())
         stack.callback(lambda: self._run.close(self._keep))
-        fsync, ancestors = self._settings.fsync, worker.ancestors()
         write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, ancestors)
         note_own_context(self._run.context, fsync, ancestors)
         closing_run.callback(forget_context, self._run.context)

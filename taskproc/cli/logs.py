@@ -94,13 +94,12 @@ def _follow(logs: list[_Log], place: Place, entry: Entry) -> None:
 
 def _readers(place: Place, entry: Entry) -> list[tuple[RunReader, int]]:
     """Give the runs that go on and have this task to run, with its node in each."""
-    from ..history import RunReader
+    from ..history import RunReader, read_run
 
-    readers = [RunReader(directory) for directory in place.chosen_runs(None)]
+    readers = [RunReader(directory) for directory in place.runs() if read_run(directory).alive]
     return [
         (reader, task.node)
         for reader in readers
-        if reader.run.alive
         for task in reader.tasks()
         if (task.name, task.id) == (entry.name, entry.id)
     ]

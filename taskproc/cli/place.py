@@ -77,6 +77,8 @@ class Place:
     def chosen_runs(self, run_id: str | None) -> list[str]:
         """Give the directories of the run of that name, or else of those that go on, or else of the newest.
 
+        Without a name, runs that tasks started are passed over, unless there are no others.
+
         Raises:
             click.UsageError: No run, or more than one, has a name that begins so.
         """
@@ -85,6 +87,7 @@ class Place:
 
         if run_id is None:
             found = self.runs()
+            found = [path for path in found if not path.endswith(ledger.NESTED)] or found
             return [path for path in found if history.read_run(path).alive] or found[:1]
         names = {Path(path).name: path for path in ledger.run_directories(self.cache.runs)}
         meant = [path for name, path in names.items() if name.startswith(run_id)]

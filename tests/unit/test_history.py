@@ -345,6 +345,19 @@ def test_only_the_newest_runs_are_kept(runs: str, monkeypatch: pytest.MonkeyPatc
     assert [run.root for run in reversed(list_runs(runs))] == ["Number(n=2)", "Number(n=3)", "Number(n=4)"]
 
 
+class Nests(TaskBase):
+    def run_task(self) -> int:
+        return sum(Number(n).run_graph(backend="thread") for n in range(4))
+
+
+def test_runs_that_tasks_start_are_counted_apart(runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TP_KEEP_RUNS", "2")
+    Nests().run_graph(backend="thread")
+    Number(9).run_graph(backend="thread")
+    kept = [(run.root, run.id.endswith("-nested")) for run in reversed(list_runs(runs))]
+    assert kept == [("Nests()", False), ("Number(n=2)", True), ("Number(n=3)", True), ("Number(n=9)", False)]
+
+
 def test_a_run_that_goes_on_is_kept_however_old(runs: str, monkeypatch: pytest.MonkeyPatch, in_background: Any) -> None:
     monkeypatch.setenv("TP_KEEP_RUNS", "1")
     in_background(Gated(1))

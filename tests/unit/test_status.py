@@ -138,6 +138,20 @@ def test_status_of_one_run(cache: Path) -> None:
     assert newest in told("status", cache)
 
 
+class Nests(TaskBase):
+    def run_task(self) -> str:
+        return Step("inner").run_graph(backend="thread")
+
+
+def test_runs_that_tasks_start_are_shown_by_name_only(cache: Path) -> None:
+    Nests().run_graph(backend="thread")
+    assert "Nests() is done" in told("status", cache)
+    nested = list_runs(f"{cache}/taskproc/.runs")[0]
+    assert nested.id.endswith("-nested")
+    assert "Step(name='inner') is done" in told("status", cache, "--run", nested.id)
+    assert len(told("runs", cache).splitlines()) == 2
+
+
 def test_a_cache_is_found_by_its_directory_or_by_a_task_file(cache: Path, tmp_path: Path) -> None:
     Step("a").run_graph(backend="thread")
     for place in (cache, cache / "taskproc"):
