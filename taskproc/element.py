@@ -7,22 +7,29 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from .ended import BEGUN_BEFORE, Ended
 from .frames import unpack_group
 from .handover import read_payload
-from .serve import run_alone
+from .serve import BOOTSTRAP, run_alone
 from .store import files
 
+if TYPE_CHECKING:
+    import subprocess
 
-def run_element(staged: str, index: str, variable: str = "", first: str = "0") -> None:
+
+def run_element(staged: str, index: str, variable: str = "", first: str = "0", start: str = "0") -> None:
     """Run one element's payloads, one after another, and leave a mark for each.
+
+    When one of them runs a graph of its own, which may need one that stands behind it, those go on in a second process.
 
     Args:
         staged: The set's directory.
         index: The element, unless a variable of the environment names it.
         variable: The name of that variable, with the element's index counted from `first`.
         first: The variable's value for element 0.
+        start: The number of its payloads that another process sees to.
     """
     element = int(index)
     position = os.environ.get(variable, "") if variable else ""
@@ -30,16 +37,42 @@ def run_element(staged: str, index: str, variable: str = "", first: str = "0") -
         element = int(position) - int(first)
     with open(f"{staged}/payloads/{element}", "rb") as file:
         content = file.read()
-    failed = begun_before = False
-    for payload in unpack_group(content):
-        assignment, body = read_payload(payload)
-        ended = run_alone(assignment, body)
+    payloads = list(unpack_group(content))
+    codes = []
+    for number in range(int(start), len(payloads)):
+        rest = _Rest([staged, str(element), "", "0", str(number + 1)], needed=number + 1 < len(payloads))
+        assignment, body = read_payload(payloads[number])
+        ended = run_alone(assignment, body, on_nested=rest.start)
         if ended.exit_code is None:
-            begun_before = True  # another copy of this worker has it, and will say how it ended, if it lives
-            continue
-        failed = failed or ended.exit_code != 0
-        _mark(staged, assignment.nonce, ended)
-    sys.exit(BEGUN_BEFORE if begun_before else int(failed))
+            codes.append(BEGUN_BEFORE)  # another copy of this worker has it, and will say how it ended, if it lives
+        else:
+            codes.append(int(ended.exit_code != 0))
+            _mark(staged, assignment.nonce, ended)
+        if rest.process is not None:
+            codes.append(rest.process.wait())
+            break
+    sys.exit(max(codes, default=0))
+
+
+class _Rest:
+    """The process for the payloads behind one that runs a graph of its own.
+
+    Args:
+        arguments: Those of `run_element`.
+        needed: Whether there are any.
+    """
+
+    def __init__(self, arguments: list[str], needed: bool) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self._arguments = arguments
+        self._needed = needed
+
+    def start(self) -> None:
+        """Start it, at the first call."""
+        if self._needed and self.process is None:
+            import subprocess
+
+            self.process = subprocess.Popen([sys.executable, BOOTSTRAP, "staged", *self._arguments])
 
 
 def _mark(staged: str, nonce: str, ended: Ended) -> None:

@@ -197,6 +197,24 @@ print(ascii(task.task_stdout.read_text(encoding="utf-8")))
         assert done.out.strip() == "435"
         assert set(home.ran().values()) == {1}
 
+    def test_a_task_may_run_a_graph_that_needs_what_stands_behind_it_in_its_element(self, home: Home) -> None:
+        done = home.run("""
+class Nesting(TaskBase):
+    def run_task(self) -> int:
+        return Leaf(7).run_graph(backend="thread")
+class Both(TaskBase):
+    parts: RequiresList[int]
+    def __init__(self):
+        self.parts = [Nesting(), Leaf(7), Leaf(8)]
+    def run_task(self) -> int:
+        return sum(self.parts)
+RUN['backend_options']['group_size'] = 3
+print(Both().run_graph(**RUN))
+""")
+
+        assert done.out.strip() == "22"
+        assert home.ran() == {"leaf-7": 1, "leaf-8": 1}
+
     def test_after_the_driver_was_killed_the_next_one_takes_up_its_jobs(self, home: Home, start: Start) -> None:
         main = "print(Sum(6, 4.0).run_graph(**RUN))"
         driver = start(main)
