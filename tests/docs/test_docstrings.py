@@ -15,7 +15,14 @@ import taskproc_backends
 
 import taskproc
 
-PUBLIC = ["taskproc", "taskproc.errors", "taskproc.plugin", "taskproc.testing", "taskproc_backends.batch"]
+PUBLIC = [
+    "taskproc",
+    "taskproc.errors",
+    "taskproc.pages",
+    "taskproc.plugin",
+    "taskproc.testing",
+    "taskproc_backends.batch",
+]
 WITH_EXAMPLES = sorted(
     module.name
     for package in (taskproc, taskproc_backends)
