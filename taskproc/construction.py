@@ -12,10 +12,12 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from .arguments import canonical, digest
+from .collector import eased_collector
 from .config import TaskConfig, where_defined
 from .errors import CycleError, TaskDefinitionError
 from .record import TaskRecord, label
 from .requires import PRIVATE, Const, MappedTask, not_a_task, parts
+from .task import TaskMeta  # which imports this module when the first task is constructed
 
 if TYPE_CHECKING:
     from .task import TaskBase
@@ -65,7 +67,8 @@ def construct(cls: type[TaskBase[Any]], args: tuple[Any, ...], kwargs: dict[str,
         building = _Building()
         token = _building.set(building)
         try:
-            task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
+            with eased_collector:
+                task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
         except BaseException:
             building.stopped = True
             raise
@@ -135,8 +138,6 @@ def _in_fresh_thread(
 
 def _upstreams(task: TaskBase[Any], config: TaskConfig) -> tuple[TaskBase[Any], ...]:
     """Collect the tasks that the requirements hold, and refuse what is not right."""
-    from .task import TaskMeta
-
     found = []
     held_by_name = task.__dict__
     for name in config.requirements:

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .config import TaskConfig
@@ -221,8 +222,7 @@ def _collect(root: TaskBase[Any]) -> list[TaskBase[Any]]:
                 if digest not in seen:
                     seen.add(digest)
                     found.append(upstream)
-        sequence: Callable[[TaskBase[Any]], int] = lambda task: task._task.sequence  # type: ignore[union-attr] # noqa: E731
-        found.sort(key=sequence)
+        found.sort(key=attrgetter("_task.sequence"))
     except AttributeError:
         strangers = [task for task in found if not hasattr(task._task, "upstreams")]
         if not strangers:

@@ -65,6 +65,7 @@ class JobMaker:
         self._fresh: set[int] = set()
         self._places: dict[tuple[type, str], Place] = {}
         self._own_places: dict[int, tuple[int, Place]] = {}
+        self._results: dict[type, Path] = {}
         self._seconds: dict[type, float] = {}
         self._nonces = secrets.token_hex(12)
         self._counter = itertools.count()
@@ -135,7 +136,7 @@ class JobMaker:
             nonce=nonce,
             task=config.name,
             label=f"{config.short_name}-{self.ids[node]}",
-            directory=Path(self.directory(node)),
+            directory=self._results_of(node) / str(self.ids[node]),
             options=place.options,
             prefix=config.prefix_command if not config.interactive else "",
             timeout=config.timeout,
@@ -174,6 +175,14 @@ class JobMaker:
     def directory(self, node: int) -> str:
         """Give a node's instance directory."""
         return self.graph.class_of(node).store.instance_directory(self.ids[node])
+
+    def _results_of(self, node: int) -> Path:
+        """Give the directory above a node's own; a path takes long to parse."""
+        cls = type(self.graph.tasks[node])
+        path = self._results.get(cls)
+        if path is None:
+            path = self._results[cls] = Path(self.directory(node)).parent
+        return path
 
     def is_packed(self, node: int) -> bool:
         """Whether a node's result may go to its class's packed file."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .task import TaskBase
 
 
-_PLAIN = (type(None), bool, int, float, str)
+_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 class _Nesting(threading.local):
@@ -64,8 +64,11 @@ class TaskRecord:
 
 def label(config: TaskConfig, bound: dict[str, Any], width: int = 80) -> str:
     """Show a task as `Class(n=3)`, cut to a width."""
-    with _one_deeper():
-        arguments = ", ".join(f"{name}={_short(value)}" for name, value in bound.items())
+    if _PLAIN.issuperset(map(type, bound.values())):
+        arguments = ", ".join([f"{name}={_cut(repr(value))}" for name, value in bound.items()])
+    else:
+        with _one_deeper():
+            arguments = ", ".join([f"{name}={_short(value)}" for name, value in bound.items()])
     text = f"{config.short_name}({arguments})"
     return text if len(text) <= width else text[: width - 4] + "...)"
 
@@ -85,5 +88,8 @@ def _short(value: Any) -> str:
     if _nesting.depth > 1 and type(value) not in _PLAIN:
         return "..."
     shown = getattr(value, "__taskproc_identity__", None)
-    text = repr(readable(value)) if shown and not hasattr(value, "_task") else repr(value)
+    return _cut(repr(readable(value)) if shown and not hasattr(value, "_task") else repr(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 30 else text[:27] + "..."

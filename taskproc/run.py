@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import claims, worker
 from .chronicle import Watcher
+from .collector import eased_collector
 from .driver import OnError, check_on_error
 from .errors import CacheError, CycleError, FailedTasksError, TaskprocError
 from .graph import Plan, TaskGraph
@@ -106,13 +107,14 @@ def run(task: TaskBase[Any], request: RunRequest) -> tuple[Any, dict[str, Any]]:
 def make_plan(task: TaskBase[Any], request: RunRequest, settings: Settings, cache: Cache) -> Plan:
     """Find out what a run would do, without doing it."""
     detect = settings.detect_source_change if request.detect_source_change is None else request.detect_source_change
-    graph = TaskGraph(task, cache)
-    return Plan(
-        graph,
-        detect_source_change=detect,
-        detect_helper_change=settings.detect_helper_change,
-        forced=[len(graph) - 1] if request.force else [],
-    )
+    with eased_collector:
+        graph = TaskGraph(task, cache)
+        return Plan(
+            graph,
+            detect_source_change=detect,
+            detect_helper_change=settings.detect_helper_change,
+            forced=[len(graph) - 1] if request.force else [],
+        )
 
 
 def _run_once(task: TaskBase[Any], request: RunRequest, stats: dict[str, Any]) -> bool:

@@ -10,8 +10,9 @@ import os
 import pickle
 import struct
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import ResultUnreadableError, TaskprocError
@@ -69,6 +70,11 @@ class Meta(NamedTuple):
     def unpack(cls, data: bytes) -> Meta:
         """Read them back."""
         return cls._make(_META.unpack(data))
+
+    @classmethod
+    def unpack_all(cls, data: bytes) -> Iterator[Meta]:
+        """Read many of them, one behind another."""
+        return map(partial(tuple.__new__, cls), _META.iter_unpack(data))
 
 
 META_SIZE = _META.size

@@ -44,12 +44,9 @@ class PackedRows:
 
     def peek(self, digests: Sequence[bytes]) -> dict[bytes, Meta]:
         """Read the provenance of those that are there."""
-        found: dict[bytes, Meta] = {}
-        unpack = Meta.unpack
-        for identity, meta in self._select("meta", digests):
-            if len(meta) == files.META_SIZE:
-                found[identity] = unpack(meta)
-        return found
+        rows = [row for row in self._select("meta", digests) if len(row[1]) == files.META_SIZE]
+        metas = Meta.unpack_all(b"".join([meta for _, meta in rows]))
+        return dict(zip([identity for identity, _ in rows], metas, strict=True))
 
     def values(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
         """Read the pickled values of those that are there, checked.
