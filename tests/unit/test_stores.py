@@ -8,12 +8,13 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from taskproc import Requires, TaskBase
-from taskproc.errors import ResultNotFoundError
+from taskproc.errors import CacheError, ResultNotFoundError
+from taskproc.store import ids
 from taskproc.store.class_store import ClassStore
 from taskproc.store.files import Meta
 from taskproc.store.ids import IdTable
@@ -59,8 +60,8 @@ class TestIds:
         for thread in threads:
             thread.join()
         everything: dict[bytes, set[int]] = {}
-        for ids in found:
-            for key, id in ids.items():
+        for allotted in found:
+            for key, id in allotted.items():
                 everything.setdefault(key, set()).add(id)
         assert all(len(ids) == 1 for ids in everything.values())
         assert len({id for ids in everything.values() for id in ids}) == len(everything)
@@ -156,6 +157,32 @@ class TestPackedRows:
         again.close()
         assert "was damaged" in caplog.text
         assert Path(f"{rows.path}.damaged").exists()
+
+
+UNUSABLE = ["database or disk is full", "disk I/O error", "attempt to write a readonly database", "database is locked"]
+
+
+@pytest.mark.parametrize("words", UNUSABLE)
+class TestDiskThatCannotBeUsed:
+    def test_packed_file_is_not_taken_for_damaged(self, rows: PackedRows, monkeypatch: pytest.MonkeyPatch, words: str):
+        rows.commit([row(1)])
+        rows.close()
+        monkeypatch.setattr(rows, "_connect", lambda: fail(words))
+        with pytest.raises(CacheError, match=words):
+            rows.peek([digest(1)])
+        assert Path(rows.path).exists()
+
+    def test_id_table_is_not_taken_for_damaged(self, table: IdTable, monkeypatch: pytest.MonkeyPatch, words: str):
+        table.allot([digest(1)])
+        table.close()
+        monkeypatch.setattr(ids, "_diskcache", lambda directory: fail(words))
+        with pytest.raises(CacheError, match=words):
+            table.allot([digest(2)])
+        assert Path(table._path).exists()
+
+
+def fail(words: str) -> NoReturn:
+    raise sqlite3.OperationalError(words)
 
 
 class Value(TaskBase):
