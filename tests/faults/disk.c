@@ -153,7 +153,8 @@ static int unseen(const char *path)
     if (syscall(SYS_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) || !S_ISREG(status.st_mode))
         return 0;
     clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec - status.st_ctim.tv_sec < hide;
+    /* A mark may show before the result that it speaks of. */
+    return now.tv_sec - status.st_ctim.tv_sec < (strstr(path, "/ended") ? hide / 2 : hide);
 }
 
 #define NEXT(name) \
