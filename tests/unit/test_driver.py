@@ -156,6 +156,25 @@ def test_success_without_a_result_is_a_failure(puppet):
         run(Step())
 
 
+def test_older_result_is_no_success(puppet):
+    lazy = False
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if lazy and job.task.endswith(".All"):
+                backend.report.accepted(job, "1")
+                backend.report.finished(job, Outcome("ended", exit_code=0))
+            else:
+                backend.run([job])
+
+    puppet(submit)
+    assert run(All(2)) == (1, 3)
+    Step(1).clear_task()
+    lazy = True
+    with pytest.raises(FailedTaskError, match="without a result"):
+        run(All(2))
+
+
 def test_result_counts_whatever_the_outcome_says(puppet, caplog: pytest.LogCaptureFixture):
     def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
         for job in jobs:
