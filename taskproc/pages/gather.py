@@ -52,7 +52,7 @@ class _Told:
 
     Attributes:
         made: The attempt that made each node's result.
-        lately: What a node that must run did in the newest run that had it, if it fails or runs there.
+        lately: What a node that must run did in the newest run that had it, if it failed, or if the run goes on.
     """
 
     def __init__(self, plan: Plan, runs: Sequence[str]) -> None:
@@ -72,8 +72,8 @@ class _Told:
                 node = commits.pop(attempt.nonce, None)
                 if node is not None:
                     self.made[node] = attempt
-            node = ids.pop((task.name, task.id), None) if task.attempts else None
-            if node is not None and task.state in ("failed", "running"):
+            node = ids.pop((task.name, task.id), None) if task.attempts or reader.run.alive else None
+            if node is not None and (task.state in ("failed", "running") or reader.run.alive):
                 self.lately[node] = task
 
 
@@ -138,9 +138,12 @@ def _state(reason: str, lately: TaskState | None) -> tuple[State, str]:
         return "cached", ""
     if lately is None:
         return "stale", reason
+    if lately.state == "failed":
+        return "failed", lately.reason.removeprefix(f"{lately.label} failed: ")
     if lately.state == "running":
         return "running", reason
-    return "failed", lately.reason.removeprefix(f"{lately.label} failed: ")
+    now = f"{lately.state}: {lately.reason}" if lately.reason else lately.state
+    return "stale", f"{reason}; {now}"
 
 
 def _backend(choice: BackendChoice, task: TaskBase[Any]) -> str:

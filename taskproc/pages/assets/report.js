@@ -7,6 +7,7 @@
   const colourOf = (cls) => `c${cls < 6 ? cls : cls === 6 && data.classes.length <= COLOURS ? 7 : 6}`;
   const short = (cls) => data.classes[cls].short;
   const sum = (name) => data.classes.reduce((all, one) => all + one[name], 0);
+  const goesOn = data.status === "running", undone = goesOn ? "Still to do" : "Not run";
   const percent = (part) => `${Math.round(100 * part)} %`;
   const swatch = (cls) => make("span", {class: "swatch", style: `background: var(--${colourOf(cls)})`});
 
@@ -18,17 +19,17 @@
     at(".about").append(
       make("span", {class: `status ${data.status}`}, words[data.status]),
       `, started ${timeText(data.started)} on ${data.host} (process ${data.pid}); run ${data.run}`
-      + (data.status === "running" ? `, as of ${timeText(data.made)}` : ""));
+      + (goesOn ? `, as of ${timeText(data.made)}` : ""));
     if (data.argv.length) at("header").append(make("p", {class: "about"}, make("code", {}, data.argv.join(" "))));
     const done = sum("done"), cached = sum("cached"), failed = sum("failed"), left = sum("left");
     const all = done + cached + failed + left;
     const memory = Math.max(0, ...data.classes.map((one) => one.memory));
     const numbers = [
-      [secondsText(data.seconds), data.status === "running" ? "so far" : "from start to end"],
+      [secondsText(data.seconds), goesOn ? "so far" : "from start to end"],
       [numberText(done), "tasks ran"],
       [all ? `${numberText(cached)} (${percent(cached / all)})` : "0", "were cached"],
       failed ? [numberText(failed), "failed"] : null,
-      left ? [numberText(left), "not run"] : null,
+      left ? [numberText(left), undone.toLowerCase()] : null,
       sum("retries") ? [numberText(sum("retries")), "attempts beyond the first"] : null,
       [secondsText(data.work), "of work in all"],
       [numberText(data.atOnce), "at once at most"],
@@ -56,7 +57,8 @@
   /* Says what bound the run: its longest chain, the number of workers, or neither. */
   function verdict(spread) {
     const took = data.seconds, path = data.pathSeconds, at = data.atOnce, ran = sum("done") + sum("failed");
-    const known = `The run took ${secondsText(took)}. Its longest chain of tasks takes ${secondsText(path)}; all its work, spread over ${at} at once, ${secondsText(spread)}. `;
+    const known = `The run ${goesOn ? "has taken" : "took"} ${secondsText(took)}${goesOn ? " so far" : ""}. Its longest chain of tasks takes ${secondsText(path)}; all its work, spread over ${at} at once, ${secondsText(spread)}. `;
+    if (goesOn) return known;
     if (Math.max(path, spread) < 0.5 * took) {
       return known + (data.work / ran < 0.005
         ? `Its tasks are very short (${secondsText(data.work / ran)} each), so that most of the time went into handling them: do more in each task.`
@@ -100,7 +102,7 @@
     const time = (head, name) => [head, (row) => row[name] || 0, (row) => row[name] ? secondsText(row[name]) : ""];
     const columns = [
       ["Class", (row) => row.short, (row) => [swatch(row.number), make("span", {title: row.name}, row.short)], "text"],
-      number("Ran", "done"), number("Cached", "cached"), number("Failed", "failed"), number("Not run", "left"), number("Retries", "retries"),
+      number("Ran", "done"), number("Cached", "cached"), number("Failed", "failed"), number(undone, "left"), number("Retries", "retries"),
       time("Time in all", "seconds"),
       ["", (row) => row.seconds, (row) => make("span", {class: "bar", style: `width: ${(100 * row.seconds) / most}%; background: var(--${colourOf(row.number)})`}), "share"],
       time("Mean", "mean"), time("Longest", "longest"),
