@@ -218,11 +218,14 @@ def _locked(path: str) -> int:
 
 def _is_locked(path: str) -> bool:
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd, kind = os.open(path, os.O_RDWR | os.O_CLOEXEC), fcntl.LOCK_EX
     except OSError:
-        return False
+        try:  # on NFS, who may only read can only share a lock
+            fd, kind = os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH
+        except OSError:
+            return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
         return False
     except OSError:
         return True

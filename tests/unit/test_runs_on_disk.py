@@ -61,6 +61,20 @@ class TestRunDirectory:
         run.close(keep=False)
         assert not driver_lives(run.path)
 
+    def test_who_may_only_read_sees_whether_the_driver_lives(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        run = RunDirectory(str(tmp_path), "Main()")
+        open_file = os.open
+
+        def read_only(path: str, flags: int, *mode: int) -> int:
+            if flags & os.O_RDWR:
+                raise PermissionError(path)
+            return open_file(path, flags, *mode)
+
+        monkeypatch.setattr(os, "open", read_only)
+        assert driver_lives(run.path)
+        run.close(keep=False)
+        assert not driver_lives(run.path)
+
     def test_dead_driver_does_not_live(self, tmp_path: Path):
         text = (
             "import sys, time; from taskproc.ledger import RunDirectory\n"
