@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PAUSE = 1.0  # seconds between looks with --watch
 _SHOWN = 10
+_TOLD = {"done": "is done", "running": "runs", "interrupted": "was interrupted", "died": "was killed"}
+_COLOURS = {"running": "cyan", "failed": "red", "lost": "red"}
 _STATES = ("done", "running", "queued", "waiting", "failed", "cancelled", "lost", "cached")
 
 
@@ -143,7 +145,7 @@ def _described(reader: RunReader, most: int | None) -> Iterator[str]:
 
     run, counts = reader.run, reader.counts()
     total: Counter[Any] = sum(counts.values(), Counter())
-    state = {"done": "is done", "running": "runs", "died": "was killed"}.get(run.status, run.status)
+    state = _TOLD.get(run.status, run.status)
     took = duration(max(0.0, (run.ended or time.time()) - run.started)) if run.ended or run.alive else ""
     since = f" for {took}" if run.alive else f" after {took}" if took else ""
     yield f"{click.style(plain(run.root), bold=True)} {state}{since} (run {run.id}, pid {run.pid} on {plain(run.host)})"
@@ -156,7 +158,7 @@ def _described(reader: RunReader, most: int | None) -> Iterator[str]:
     for state in ("running", "queued", "waiting", "failed", "cancelled", "lost"):
         if state in groups:
             lines = _waiting(groups[state]) if state == "waiting" else _one_by_one(state, groups[state])
-            yield f"{state}:"
+            yield click.style(f"{state}:", fg=_COLOURS.get(state))
             yield from _first(lines, most)
 
 
