@@ -9,6 +9,7 @@ from tempfile import gettempdir
 import click
 
 from . import table
+from .bars import findings
 from .cells import BenchmarkError, Cells, Setup, TimedOut, run_all_states
 from .environments import NotInstalled, bin_of
 from .machine import describe_machine
@@ -43,6 +44,10 @@ def _works(context: click.Context, option: click.Parameter, value: str) -> list[
     help="Where the environments of the peers are kept.", show_default=True,
 )  # fmt: skip
 @click.option("--scratch", type=click.Path(path_type=Path), default=Path(gettempdir()), help="Where to work.")
+@click.option(
+    "--with", "earlier", multiple=True, type=click.Path(path_type=Path, exists=True),
+    help="Figures of an earlier run on this machine, to be shown too (--repeats 0: only these).",
+)  # fmt: skip
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="A file for the figures.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="A file for the tables.")
 def main(
@@ -54,12 +59,15 @@ def main(
     workers: int,
     environments: Path,
     scratch: Path,
+    earlier: tuple[Path, ...],
     json_file: Path | None,
     markdown: Path | None,
 ) -> None:
     """Measure taskproc beside others, on this machine."""
     setup = Setup(environments, scratch, workers, cap)
     cells = Cells()
+    for file in earlier:
+        cells.add_figures(json.loads(file.read_text(encoding="utf-8"))["cells"])
     chosen = list(_installed(_chosen(systems), setup))
     for name in [name for name in works if name in PROBES]:
         for repeat in range(repeats):
@@ -72,7 +80,7 @@ def main(
                     click.echo(f"{shape} {work.size:,}, {repeat + 1} of {repeats}: {system.name}", err=True)
                     _run(system, work, setup, cells)
     report = {"machine": describe_machine(scratch), "cells": [cell.as_json() for cell in cells.all.values()]}
-    text = table.markdown(list(cells.all.values()))
+    text = f"{table.markdown(list(cells.all.values()))}\n{table.bars(findings(cells.all))}"
     if json_file:
         json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if markdown:

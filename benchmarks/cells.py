@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,6 +82,12 @@ class Cells:
         """Give a cell, a new one if need be."""
         key = (system.name, work.shape, work.size, state)
         return self.all.setdefault(key, Cell(*key, tasks=work.nodes))
+
+    def add_figures(self, figures: Iterable[Mapping[str, Any]]) -> None:
+        """Take in cells that were written as plain data."""
+        for each in figures:
+            cell = Cell(**each)
+            self.all[cell.system, cell.work, cell.size, cell.state] = cell
 
     def fail(self, system: System, work: Work, why: str) -> None:
         """Note why a system has no figure for a work, in the first state that lacks one."""

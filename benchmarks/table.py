@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from .bars import Finding
 from .cells import Cell
 from .systems import PACKED, STATES, TREE
 from .work import SHAPES
@@ -21,6 +22,15 @@ def markdown(cells: Sequence[Cell]) -> str:
                 title = f"{work}, {size:,} tasks, {state}" if work in SHAPES else work
                 parts += [f"### {title}", "", *_table(rows), ""]
     return "\n".join(parts)
+
+
+def bars(found: Iterable[Finding]) -> str:
+    """Write what was found of the bars."""
+    lines = ["### Bars", "", _line(["", "found", "bar", "met"]), _line(["--", "--:", "--:", "--"])]
+    for one in found:
+        figures = (f"{figure:.3g} {one.unit}" for figure in (one.found, one.bar))
+        lines.append(_line([one.what, *figures, "yes" if one.met else "**no**"]))
+    return "\n".join(lines) + "\n"
 
 
 def _table(rows: Sequence[Cell]) -> Iterable[str]:
