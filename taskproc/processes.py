@@ -13,6 +13,13 @@ def end_process_trees(pids: Iterable[int], grace: float = 0.0) -> None:
     Args:
         pids: Processes started by this one, and not yet waited for.
         grace: Seconds between SIGTERM and SIGKILL; without, SIGKILL comes at once.
+
+    Example:
+        >>> import subprocess
+        >>> sleeper = subprocess.Popen(["sleep", "600"])
+        >>> end_process_trees([sleeper.pid])
+        >>> sleeper.wait()
+        -9
     """
     import psutil
 

@@ -113,8 +113,14 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         ...         return self.n ** 2
         >>> Square(3) is Square(n=3)
         True
-        >>> Square(3).task_args
-        {'n': 3}
+        >>> class SumOfSquares(TaskBase):
+        ...     squares: RequiresList[int]
+        ...     def __init__(self, n: int):
+        ...         self.squares = [Square(i) for i in range(n)]
+        ...     def run_task(self) -> int:
+        ...         return sum(self.squares)
+        >>> SumOfSquares(4).run_graph(backend="thread")
+        14
     """
 
     _task_config: TaskConfig

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from taskproc.plugins import Plugins
 from taskproc.settings import load_settings
 from tests.docs.pages import Place, find_blocks
 
@@ -55,9 +56,23 @@ def test_settings_that_a_page_shows_are_settings(page: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_of_a_page_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8"))
+    broken = []
+    for target, anchor in links:
+        led_to = page.parent / target if target else page
+        if not led_to.exists() or (anchor and anchor not in anchors(led_to)):
+            broken.append(f"{target}#{anchor}")
 
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Name the headings of a page as links do; those that a directive makes are Sphinx's to check."""
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    made = re.findall(r"\{taskproc-backends\}", text)
+    names = [backend.name for backend in Plugins().available()] if made else []
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in [*headings, *names]}
 
 
 def test_reference_names_every_setting_and_variable() -> None:
