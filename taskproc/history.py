@@ -154,9 +154,9 @@ def read_run(directory: str) -> Run:
     closing: dict[str, Any] = {}
     try:
         with ledger.open_ledger(f"{directory}/ledger.jsonl") as file:
-            first = _entries(file.readline())
+            first = ledger.parse_lines(file.readline())
             file.seek(max(0, file.seek(0, os.SEEK_END) - _END))
-            last = _entries(file.read())
+            last = ledger.parse_lines(file.read())
     except (OSError, EOFError, zlib.error):
         first, last = [], []
     for entry in first + last:
@@ -182,7 +182,7 @@ class RunReader:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._cache = Cache(os.path.dirname(os.path.dirname(os.path.dirname(directory))))
-        self._tail = _Tail(f"{directory}/ledger.jsonl")
+        self._tail = ledger.LedgerTail(f"{directory}/ledger.jsonl")
         self._forget()
         self.run = _described(directory, {}, {})
         self.refresh()
@@ -404,44 +404,6 @@ class _Known:
 
 
 _NOTHING = _Known()
-
-
-class _Tail:
-    """The whole lines of a growing file, each given once."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._at = 0
-        self._file = -1
-
-    def read(self) -> tuple[list[dict[str, Any]], bool]:
-        """Give the entries that are new, and whether the file is another one than before."""
-        try:
-            with ledger.open_ledger(self._path) as file:
-                number = os.fstat(file.fileno()).st_ino
-                anew = self._at > 0 and (number != self._file or file.seek(0, os.SEEK_END) < self._at)
-                if anew:
-                    self._at = 0
-                self._file = number
-                file.seek(self._at)
-                data = file.read()
-        except (OSError, EOFError, zlib.error):
-            return [], False
-        whole = data.rfind(b"\n") + 1
-        self._at += whole
-        return _entries(data[:whole]), anew
-
-
-def _entries(data: bytes) -> list[dict[str, Any]]:
-    found = []
-    for line in data.splitlines():
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return found
 
 
 def _described(

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -157,16 +158,54 @@ def run_directories(runs: str) -> list[str]:
 def read_ledger(path: str) -> Iterator[dict[str, Any]]:
     """Read a ledger; a last line that was cut short is passed over."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, "rb") as file:
             for line in file:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(entry, dict):
-                    yield entry
+                yield from parse_lines(line)
     except FileNotFoundError:
         return
+
+
+class LedgerTail:
+    """The whole lines of a growing ledger, each given once.
+
+    Args:
+        path: `ledger.jsonl` in the run's directory.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._at = 0
+        self._file = -1
+
+    def read(self) -> tuple[list[dict[str, Any]], bool]:
+        """Give the entries that are new, and whether the file is another one than before."""
+        try:
+            with open_ledger(self._path) as file:
+                number = os.fstat(file.fileno()).st_ino
+                anew = self._at > 0 and (number != self._file or file.seek(0, os.SEEK_END) < self._at)
+                if anew:
+                    self._at = 0
+                self._file = number
+                file.seek(self._at)
+                data = file.read()
+        except (OSError, EOFError, zlib.error):
+            return [], False
+        whole = data.rfind(b"\n") + 1
+        self._at += whole
+        return parse_lines(data[:whole]), anew
+
+
+def parse_lines(data: bytes) -> list[dict[str, Any]]:
+    """Read lines of a ledger; what is none is passed over."""
+    found = []
+    for line in data.splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    return found
 
 
 def driver_lives(path: str) -> bool:

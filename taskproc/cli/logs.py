@@ -35,6 +35,7 @@ def logs(name: str, file: str | None, cache_dir: Path | None, follow: bool, only
     """
     from ..catalogue import find_entries
     from ..task_names import parse_task_name
+    from .report import plain
 
     place, pattern = find_cache(file, cache_dir), parse_task_name(name)
     entry = the_entry(place, pattern, find_entries(place.cache, pattern, class_meant(place, pattern)))
@@ -45,7 +46,7 @@ def logs(name: str, file: str | None, cache_dir: Path | None, follow: bool, only
     for log in logs:
         log.print_more()
     if not any(log.printed for log in logs):
-        click.echo(f"{entry.label} wrote nothing{f' to its {only}' if only else ''}.", err=True)
+        click.echo(f"{plain(entry.label)} wrote nothing{f' to its {only}' if only else ''}.", err=True)
     return 0
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -146,5 +146,6 @@ def _named(plan: Plan, explainer: Explainer, name: str) -> list[int]:
 
 
 def _label(plan: Plan, node: int) -> str:
-    label: Any = repr(plan.graph.tasks[node])
-    return str(label)
+    from .report import plain
+
+    return plain(repr(plan.graph.tasks[node]))
