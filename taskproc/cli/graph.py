@@ -65,7 +65,8 @@ def graph(
     if format_name == "html" and output is None:
         output = Path(f"{Path(taskfile).stem}.graph.html")
     if output is None or str(output) == "-":
-        click.echo(_written(_gathered(task, settings), format_name, fold, None), nl=False)
+        text = _written(_gathered(task, settings), format_name, fold, None)
+        click.echo(text.encode("utf-8", "replace").decode("utf-8"), nl=False)
         return 0
     text = _written(_gathered(task, settings), format_name, fold, output.absolute().parent)
     _save(output, text, format_name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..history import Attempt, TaskState
 
 _FASTER = 2.0
+_MOST_GAINS = 10
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Analysis:
         at_once: The most attempts that ran at once.
         path: The longest chain of tasks, from its first one on.
         path_seconds: What that chain took.
-        gains: Which classes are worth speeding up, the best first.
+        gains: Which of the classes that took most are worth speeding up, the best first.
     """
 
     classes: Sequence[ClassTimes]
@@ -99,7 +100,8 @@ def analyse(tasks: Sequence[TaskState], cached: Mapping[str, int], at_once: int)
     path = longest_path(tasks, took)
     path_seconds = sum(took[task.node] for task in path)
     analysis = Analysis(_classes(tasks, cached), sum(took.values()), at_once, path, path_seconds, ())
-    gains = [_gain(name, tasks, took, analysis) for name in dict.fromkeys(task.name for task in tasks)]
+    largest = [one.name for one in analysis.classes[:_MOST_GAINS] if one.seconds > 0]
+    gains = [_gain(name, tasks, took, analysis) for name in largest]
     worth = sorted((gain for gain in gains if gain.seconds > 0), key=lambda gain: -gain.seconds)
     return Analysis(analysis.classes, analysis.work, at_once, path, path_seconds, worth)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import SettingsError
+from ..errors import SettingsError, TaskprocError
 from .assets import read_asset
 from .folding import Picture
 
@@ -12,6 +12,7 @@ _VARIABLE = re.compile(r"--([\w-]+):\s*(#\w+);")
 _USE = re.compile(r"var\(--([\w-]+)\)")
 # dagre copies its options by this function of browsers.
 _AS_IN_A_BROWSER = "globalThis.structuredClone = (value) => JSON.parse(JSON.stringify(value));"
+_MOST_NODES = 300
 _CALL = "drawing.draw(dagre, dukpy.picture)"
 
 
@@ -20,7 +21,14 @@ def svg_text(picture: Picture) -> str:
 
     Raises:
         SettingsError: dukpy is not installed.
+        TaskprocError: There are too many nodes.
     """
+    if len(picture.nodes) > _MOST_NODES:
+        msg = (
+            f"{len(picture.nodes)} nodes are too many to be arranged for SVG, which takes {_MOST_NODES}: use "
+            "--fold, or give the output of -f dot to Graphviz."
+        )
+        raise TaskprocError(msg)
     drawn = _drawn(picture)
     size = f'width="{drawn["width"]}" height="{drawn["height"]}" viewBox="0 0 {drawn["width"]} {drawn["height"]}"'
     return (

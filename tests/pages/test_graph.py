@@ -7,9 +7,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from taskproc import FailedTaskError, Requires, RequiresList, TaskBase
 from taskproc.choice import BackendChoice
+from taskproc.errors import TaskprocError
 from taskproc.ledger import Ledger
 from taskproc.pages.dot import dot_text
 from taskproc.pages.folding import picture_of
@@ -24,6 +27,10 @@ from taskproc.settings import load_settings
 from taskproc.store import current_cache
 from tests.pages.graphs import pipeline, shown, task
 
+DOT = (
+    "digraph{rankdir=LR;node[shape=box,style=,fontname=,fontsize=11];edge[color=];"
+    "n0[label=,fillcolor=];n1[label=,fillcolor=];n0->n1;}"
+)
 EVIL = "a\"b\\c</text><script>\n`d`]--#e;"
 
 
@@ -219,6 +226,27 @@ def test_svg_shows_classes_that_need_each_other_and_themselves() -> None:
 
     edges = {(edge.get("data-from"), edge.get("data-to")) for edge in root.findall(".//*[@class='edge']")}
     assert edges == {("n0", "n0"), ("n0", "n1"), ("n1", "n0"), ("n1", "n1")}
+
+
+def test_svg_of_too_many_nodes_is_refused() -> None:
+    with pytest.raises(TaskprocError, match="401 nodes are too many"):
+        svg_text(picture_of(pipeline(200), fold=False))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(st.text(st.characters(), max_size=40))
+def test_every_format_is_whole_whatever_tasks_say(text: str) -> None:
+    pytest.importorskip("dukpy", reason="dukpy is not installed; it is in the group `pages`")
+    graph = shown(task(text, brief=text, label=text, reason=text), task("Main", "stale", (0,), text, label=text))
+    picture = picture_of(graph)
+
+    data = graph_page(graph, None).partition('id="data">')[2].partition("</script>")[0]
+    assert json.loads(data)["tasks"][0][3] == text
+    dot = re.sub(r'"(?:[^"\\]|\\.)*"', "", dot_text(picture, text))
+    assert "".join(dot.split()) == DOT
+    assert len(mermaid_text(picture).splitlines()) == 6
+    assert len(tree_text(picture).splitlines()) == 2
+    ElementTree.fromstring(svg_text(picture))
 
 
 def test_page_links_relative_to_itself_so_that_a_project_can_be_moved(tmp_path: Path) -> None:

@@ -99,6 +99,19 @@ def test_ten_thousand_tasks_are_drawn_soon_and_answer_soon(opened) -> None:
     assert took / 1000 < FIRST_DRAWING
 
 
+def test_very_many_classes_are_drawn_as_far_as_they_can_be(opened) -> None:
+    steps = [task(f"Step{number}", upstreams=[number - 1] if number else []) for number in range(400)]
+    page = opened(shown(*steps, task("Main", "stale", (399, 5))))
+
+    assert page.drawn_after() < FIRST_DRAWING
+    assert len(page.texts(".node")) == 160
+    assert page.texts(".hint")[0].startswith("241 nodes are not drawn")
+    page.write("input[type=search]", "Step100(")
+    page.click("aside li button", "Step100()")
+    page.click("aside button", "Show in the graph")
+    assert page.texts(".node.chosen .title") == ["Step100"]
+
+
 def test_search_finds_tasks_by_argument_and_id(opened) -> None:
     page = opened(pipeline(200))
 

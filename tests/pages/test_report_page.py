@@ -95,6 +95,13 @@ def test_failures_come_with_their_logs_as_text(browser: Browser, failed_run: Pat
     assert all(path.exists() for path in paths)
 
 
+def test_links_lead_to_the_files(browser: Browser, failed_run: Path, tmp_path: Path) -> None:
+    page = open_report(browser, tmp_path)
+
+    page.click("#failures a", "stdout.txt")
+    assert page.run("return document.body.textContent") == f"epoch 1 {EVIL}\n"
+
+
 def test_timeline_tells_of_the_bar_under_the_pointer(browser: Browser, failed_run: Path, tmp_path: Path) -> None:
     page = open_report(browser, tmp_path)
     told = page.run(

@@ -4,7 +4,7 @@
   const NARROW = window.innerWidth <= 760;
   const SMALL = NARROW ? 12 : 40;  // tasks that are shown one by one from the start
   const STEP = 30;         // tasks that a class unfolds at once
-  const MOST_NODES = 260;  // what can be arranged in a moment
+  const MOST_NODES = 160;  // what can be arranged in a moment
   const LISTED = 100;      // rows of a list at once
 
   const NAMES = ["cls", "id", "state", "label", "brief", "args", "reason", "ups", "place", "started", "seconds", "memory", "directory", "logs"];
@@ -26,6 +26,7 @@
   let down = NARROW;
   let chosen = null;           // the key of what the panel tells of
   let drawn = null;
+  let left = 0;                // nodes that there was no room for
   let view = {x: 0, y: 0, scale: 1};
 
   // ---- the picture
@@ -80,7 +81,21 @@
       const [from, to] = pair.split(" ");
       return {from, to, count};
     }).filter((edge) => edge.from !== edge.to || edge.from[0] === "c");
-    return {nodes, groups, edges, down};
+    return {...near(nodes, edges, keys[keys.length - 1]), groups, down};
+  }
+
+  /* Of more nodes than can be arranged, gives those that are nearest to the task asked for. */
+  function near(nodes, edges, root) {
+    left = Math.max(0, nodes.length - 1.5 * MOST_NODES);
+    if (!left) return {nodes, edges};
+    const ups = new Map(), kept = new Set([root, chosen].filter(Boolean));
+    for (const edge of edges) ups.set(edge.to, [...(ups.get(edge.to) || []), edge.from]);
+    for (const key of kept) {  // a set gives what is added while it is walked through, too
+      for (const up of ups.get(key) || []) if (kept.size < MOST_NODES) kept.add(up);
+    }
+    const near = nodes.filter((node) => kept.has(node.key));
+    left = nodes.length - near.length;
+    return {nodes: near, edges: edges.filter((edge) => kept.has(edge.from) && kept.has(edge.to))};
   }
 
   function classNode(cls) {
@@ -117,7 +132,8 @@
     place();
     mark();
     const folded = classes.some((cls) => cls.tasks.length > 1 && !unfolded.has(cls.number));
-    say(folded ? "Click + to unfold a class" : "");
+    if (left) say(`${numberText(left)} nodes are not drawn, those furthest from the task asked for; search finds them`);
+    else say(folded ? "Click + to unfold a class" : "");
   }
 
   function fit() {
@@ -199,9 +215,10 @@
       const shown = unfolded.get(cls.number) || new Set();
       shown.add(task.number);
       unfolded.set(cls.number, shown);
-      redraw({});
     }
-    centre(taskKey(task));
+    chosen = taskKey(task);
+    if (!drawn.boxes[chosen]) redraw({});
+    centre(chosen);
   }
 
   // ---- choosing
