@@ -72,7 +72,9 @@ class Place:
         if self.file is None:
             return found
         # By name only: on another machine the file may lie elsewhere. A run that has just begun has not said yet.
-        return [path for path in found if Path(history.read_run(path).file).name in (self.file.path.name, "")]
+        read = {path: history.read_run(path) for path in found}
+        name = self.file.path.name
+        return [path for path, run in read.items() if Path(run.file).name == name or (run.alive and not run.file)]
 
     def chosen_runs(self, run_id: str | None) -> list[str]:
         """Give the directories of the run of that name, or else of those that go on, or else of the newest.
