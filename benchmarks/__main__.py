@@ -69,16 +69,21 @@ def main(
     for file in earlier:
         cells.add_figures(json.loads(file.read_text(encoding="utf-8"))["cells"])
     chosen = list(_installed(_chosen(systems), setup))
-    for name in [name for name in works if name in PROBES]:
-        for repeat in range(repeats):
-            click.echo(f"{name}, {repeat + 1} of {repeats}", err=True)
-            PROBES[name](setup, cells)
-    for shape in [name for name in works if name in SHAPES]:
-        for work in [Work(shape, int(size)) for size in sizes]:
+    try:
+        for name in [name for name in works if name in PROBES]:
+            for repeat in range(repeats):
+                click.echo(f"{name}, {repeat + 1} of {repeats}", err=True)
+                PROBES[name](setup, cells)
+        for work in [Work(name, int(size)) for name in works if name in SHAPES for size in sizes]:
             for repeat in range(repeats):
                 for system in chosen:
-                    click.echo(f"{shape} {work.size:,}, {repeat + 1} of {repeats}: {system.name}", err=True)
+                    click.echo(f"{work.shape} {work.size:,}, {repeat + 1} of {repeats}: {system.name}", err=True)
                     _run(system, work, setup, cells)
+    finally:  # what has been measured is kept, whatever happens
+        _write(cells, scratch, json_file, markdown)
+
+
+def _write(cells: Cells, scratch: Path, json_file: Path | None, markdown: Path | None) -> None:
     report = {"machine": describe_machine(scratch), "cells": [cell.as_json() for cell in cells.all.values()]}
     text = f"{table.markdown(list(cells.all.values()))}\n{table.bars(findings(cells.all))}"
     if json_file:

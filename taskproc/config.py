@@ -22,6 +22,7 @@ class TaskConfig:
 
     Attributes:
         name: `module.qualname`, which is also the name of the class's directory in the cache.
+        short_name: The class's name for people.
         channels: The labels to limit by; the name is always the first.
         requirements: The names of its requirements, inherited ones included, sorted.
     """
@@ -42,6 +43,7 @@ class TaskConfig:
     ) -> None:
         self.task_class = task_class
         self.name = f"{task_class.__module__}.{task_class.__qualname__}"
+        self.short_name = task_class.__qualname__.rpartition("<locals>.")[2]
         self.channels = (self.name, *_labels(task_class, channel))
         self.compress_level = _checked_level(task_class, compress_level)
         self.prefix_command = prefix_command
@@ -70,11 +72,6 @@ class TaskConfig:
     def db(self) -> SimpleNamespace:
         """Kept for code written for 0.13, which read `_task_config.db.compress_level`."""
         return SimpleNamespace(name=self.name, compress_level=self.compress_level)
-
-    @property
-    def short_name(self) -> str:
-        """The class's name for people."""
-        return self.task_class.__qualname__.rpartition("<locals>.")[2]
 
 
 def where_defined(cls: type) -> str:

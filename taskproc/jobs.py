@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .task import TaskBase
 
 _LONGEST_LINK = 150
+_write_args = json.JSONEncoder(default=repr).encode
 _HELD_VALUE = 1024  # bytes: larger packed values are read from the file again
 
 
@@ -161,7 +162,7 @@ class JobMaker:
             upstreams=self.plan.upstreams_digest(node),
             class_directory=known.store.directory,
             id=self.ids[node],
-            args=json.dumps(record.args(), default=repr),
+            args=_write_args(record.args()),
             deps=self._deps(task) if config.requirements else None,
             level=config.compress_level,
             packed=self.is_packed(node),

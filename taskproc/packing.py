@@ -34,7 +34,7 @@ class Packer:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._refs: dict[type, ClassRef] = {}
-        self._bundled: set[Any] = set()
+        self._found: set[Any] = set()  # what a worker can look up, as far as it was asked for
 
     def register(self, classes: Iterable[type]) -> None:
         """Prepare the classes whose tasks will travel; those that cannot be imported go into one bundle."""
@@ -66,7 +66,7 @@ class Packer:
     def _pickle(self, body: Any, task: TaskBase[Any]) -> bytes:
         buffer = io.BytesIO()
         try:
-            _ByName(buffer, self._bundled).dump(body)
+            _ByName(buffer, self._found).dump(body)
             return buffer.getvalue()
         except (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError):
             pass
@@ -100,7 +100,7 @@ class Packer:
             names = ", ".join(cls.__qualname__ for cls in classes[:3])
             msg = f"{names}: the class cannot be pickled for its workers: {type(error).__name__}: {error}"
             raise TaskDefinitionError(msg) from error
-        self._bundled.update(found)
+        self._found.update(found)
         path = f"{self._directory}/classes-{len(os.listdir(self._directory))}.pkl"
         with open(path, "wb") as file:
             file.write(buffer.getvalue())
@@ -121,13 +121,15 @@ def importable(obj: Any) -> bool:
 class _ByName(pickle.Pickler):
     """Pickles by name, and gives up on what a fresh process could not look up."""
 
-    def __init__(self, file: io.BytesIO, bundled: set[Any]) -> None:
+    def __init__(self, file: io.BytesIO, found: set[Any]) -> None:
         super().__init__(file, 5)
-        self._bundled = bundled
+        self._found = found
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, (type, FunctionType)) and obj not in self._bundled and not importable(obj):
-            raise pickle.PicklingError
+        if isinstance(obj, (type, FunctionType)) and obj not in self._found:
+            if not importable(obj):
+                raise pickle.PicklingError
+            self._found.add(obj)
         return NotImplemented
 
 

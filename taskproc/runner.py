@@ -9,7 +9,7 @@ import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .adoption import take_back
 from .errors import BackendError, BackendUnavailable, SubmitUnknown
@@ -24,8 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """Something that a backend, or its thread, tells the driver."""
 
     kind: str
