@@ -16,6 +16,8 @@ Watcher = Callable[[Sequence[Event]], None]
 _PASSING = frozenset(("submitted", "started"))
 # These say which worker it was, and since when.
 _OF_WORKERS = frozenset(("started", "done", "failed", "lost", "cancelled"))
+# These have numbers for details: seconds and memory.
+_MEASURED = frozenset(("done", "cached"))
 
 
 class _Running(NamedTuple):
@@ -139,7 +141,10 @@ class Chronicle:
         name = self._names.get(cls)
         if name is None:
             name = self._names[cls] = json.dumps(self._graph.tasks[node]._task_config.name)
-        extra = f",{json.dumps(detail)[1:-1]}" if detail else ""
+        if kind in _MEASURED and detail:  # nearly every line is one of these
+            extra = f',"seconds":{detail["seconds"]},"memory":{detail["memory"]}'
+        else:
+            extra = f",{json.dumps(detail)[1:-1]}" if detail else ""
         if backend:
             extra = f',"backend":"{backend}"{extra}'
         known = self._ran_on.get(nonce) if kind in _OF_WORKERS else None
