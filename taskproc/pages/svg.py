@@ -56,6 +56,7 @@ def _as_data(picture: Picture) -> dict[str, Any]:
             "title": node.name,
             "note": node.note if node.folded else node.state,
             "brief": node.brief,
+            "told": node.note,
             "counts": node.counts,
             "group": None,
         }

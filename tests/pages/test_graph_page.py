@@ -79,6 +79,7 @@ def test_class_unfolds_on_a_click_a_page_at_a_time_and_folds_again(opened) -> No
 def test_small_graph_shows_every_task(opened) -> None:
     page = opened(pipeline(5))
 
+    assert "Main, stale: no result" in page.texts(".node > title")
     assert sorted(page.texts(".node .title")) == ["Load"] * 5 + ["Main"] + ["Train"] * 5
 
 

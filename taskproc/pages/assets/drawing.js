@@ -3,7 +3,8 @@
    Python, so that both look the same: it touches no document, and gives markup in which all texts are escaped.
 
    picture: {
-     nodes: [{key, kind: "task" | "class" | "more", title, note, brief, counts: {state: number}, group: key or null}],
+     nodes: [{key, kind: "task" | "class" | "more", title, note, brief, told, counts: {state: number},
+             group: key or null}],  told, which is longer than note, shows while one points at it
      groups: [{key, title, note}],
      edges: [{from: key, to: key, count}],
      down: whether it runs downwards, and not to the right
@@ -131,7 +132,7 @@ const drawing = (() => {
         + words("note end", right - 11, line, node.note)
         + words("note", left + 11, top + 33, shorten(node.brief));
     }
-    const told = [node.title, node.brief, node.kind === "task" ? state : node.note].filter(Boolean).join(", ");
+    const told = [node.title, node.brief, node.told].filter(Boolean).join(", ");
     return `<g class="node ${node.kind}" data-key="${node.key}" tabindex="0" role="button" aria-label="${escape(told)}">`
       + `<title>${escape(told)}</title>${inner}</g>`;
   }

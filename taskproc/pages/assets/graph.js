@@ -67,7 +67,7 @@
       else nodes.push(...cls.tasks.filter((task) => keyOf(task) === taskKey(task)).map((task) => taskNode(task, group)));
       const rest = shown ? cls.tasks.filter((task) => !shown.has(task.number)) : [];
       if (rest.length) {
-        nodes.push({key: restKey(cls), kind: "more", title: `${numberText(rest.length)} more`, note: "", brief: "", counts: stateCounts(rest), group});
+        nodes.push({key: restKey(cls), kind: "more", title: `${numberText(rest.length)} more`, note: "", brief: "", told: "", counts: stateCounts(rest), group});
       }
     }
     const keys = tasks.map(keyOf);
@@ -99,13 +99,18 @@
   }
 
   function classNode(cls) {
-    const counts = stateCounts(cls.tasks);
-    return {key: classKey(cls), kind: "class", title: cls.short, note: `${countText(cls.tasks.length, "task")}: ${countsText(counts)}`, brief: "", counts, group: null};
+    const counts = stateCounts(cls.tasks), note = `${countText(cls.tasks.length, "task")}: ${countsText(counts)}`;
+    return {key: classKey(cls), kind: "class", title: cls.short, note, brief: "", told: note, counts, group: null};
+  }
+
+  function toldOf(task) {
+    const reason = data.reasons[task.reason];
+    return reason ? `${task.stateName}: ${reason}` : task.stateName;
   }
 
   function taskNode(task, group) {
     const note = task.stateName !== "cached" || task.seconds === null ? task.stateName : secondsText(task.seconds);
-    return {key: taskKey(task), kind: "task", title: classes[task.cls].short, note, brief: task.brief, counts: {[task.stateName]: 1}, group};
+    return {key: taskKey(task), kind: "task", title: classes[task.cls].short, note, brief: task.brief, told: toldOf(task), counts: {[task.stateName]: 1}, group};
   }
 
   // ---- drawing and moving
@@ -244,8 +249,8 @@
   }
 
   function chooseTask(task) {
-    const reason = data.reasons[task.reason], place = data.places[task.place];
-    const what = make("p", {class: "state"}, make("span", {class: `dot ${task.stateName}`}), make("span", {}, reason ? `${task.stateName}: ${reason}` : task.stateName));
+    const place = data.places[task.place];
+    const what = make("p", {class: "state"}, make("span", {class: `dot ${task.stateName}`}), make("span", {}, toldOf(task)));
     const link = (text, target) => make("a", {href: target}, text);
     const facts = factsTable([
       ["Class", make("button", {class: "plain", onclick: () => chooseClass(classes[task.cls], keyOf(task))}, data.classes[task.cls].name)],

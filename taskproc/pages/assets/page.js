@@ -22,7 +22,7 @@ function countText(number, what) {
 }
 
 function secondsText(seconds) {
-  if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
+  if (seconds < 0.001) return seconds < 1e-6 ? "under 1 µs" : `${Math.round(seconds * 1e6)} µs`;
   if (seconds < 0.0995) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
   if (seconds < 59.5) return `${seconds.toPrecision(seconds < 9.95 ? 2 : 3).replace(/\.?0+$/, "")} s`;
   const minutes = Math.round(seconds / 60);
