@@ -2,15 +2,32 @@
 /* The page of a graph: which classes are folded, what is chosen, and what is told of it. */
 (() => {
   const NARROW = window.innerWidth <= 760;
-  const SMALL = NARROW ? 12 : 40;  // tasks that are shown one by one from the start
-  const STEP = 30;         // tasks that a class unfolds at once
-  const MOST_NODES = 160;  // what can be arranged in a moment
-  const LISTED = 100;      // rows of a list at once
+  const SMALL = NARROW ? 12 : 40; // tasks that are shown one by one from the start
+  const STEP = 30; // tasks that a class unfolds at once
+  const MOST_NODES = 160; // what can be arranged in a moment
+  const LISTED = 100; // rows of a list at once
 
-  const NAMES = ["cls", "id", "state", "label", "brief", "args", "reason", "ups", "place", "started", "seconds", "memory", "directory", "logs"];
+  const NAMES = [
+    "cls",
+    "id",
+    "state",
+    "label",
+    "brief",
+    "args",
+    "reason",
+    "ups",
+    "place",
+    "started",
+    "seconds",
+    "memory",
+    "directory",
+    "logs",
+  ];
   const tasks = data.tasks.map((row, number) => {
     const task = {number, downs: []};
-    NAMES.forEach((name, column) => { task[name] = row[column]; });
+    NAMES.forEach((name, column) => {
+      task[name] = row[column];
+    });
     task.stateName = data.states[task.state];
     return task;
   });
@@ -20,23 +37,28 @@
   // What needs attention stands first.
   for (const cls of classes) cls.tasks.sort((a, b) => a.state - b.state || a.number - b.number);
 
-  const svg = document.querySelector("svg.drawing"), aside = document.querySelector("aside");
-  const hint = document.querySelector(".hint"), search = document.querySelector("input[type=search]");
-  const unfolded = new Map();  // class number -> its tasks that are drawn
+  const svg = document.querySelector("svg.drawing"),
+    aside = document.querySelector("aside");
+  const hint = document.querySelector(".hint"),
+    search = document.querySelector("input[type=search]");
+  const unfolded = new Map(); // class number -> its tasks that are drawn
   let down = NARROW;
-  let chosen = null;           // the key of what the panel tells of
+  let chosen = null; // the key of what the panel tells of
   let drawn = null;
-  let left = 0;                // nodes that there was no room for
+  let left = 0; // nodes that there was no room for
   let view = {x: 0, y: 0, scale: 1};
 
   // ---- the picture
 
   const isWhole = (cls) => cls.tasks.length === 1 || (unfolded.get(cls.number) || new Set()).size === cls.tasks.length;
-  const classKey = (cls) => `c${cls.number}`, restKey = (cls) => `r${cls.number}`, taskKey = (task) => `t${task.number}`;
+  const classKey = (cls) => `c${cls.number}`,
+    restKey = (cls) => `r${cls.number}`,
+    taskKey = (task) => `t${task.number}`;
   const classOf = (key) => classes[Number(key.slice(1))];
 
   function keyOf(task) {
-    const cls = classes[task.cls], shown = unfolded.get(cls.number);
+    const cls = classes[task.cls],
+      shown = unfolded.get(cls.number);
     if (cls.tasks.length === 1 || (shown && shown.has(task.number))) return taskKey(task);
     return shown ? restKey(cls) : classKey(cls);
   }
@@ -53,21 +75,35 @@
   function countsText(counts) {
     const states = Object.keys(counts);
     if (states.length === 1 && counts[states[0]] > 1) return `all ${states[0]}`;
-    return Object.entries(counts).map(([state, number]) => `${numberText(number)} ${state}`).join(", ");
+    return Object.entries(counts)
+      .map(([state, number]) => `${numberText(number)} ${state}`)
+      .join(", ");
   }
 
   function picture() {
-    const grouped = !classes.every(isWhole);  // with every task in sight, groups would only stand in the way
-    const nodes = [], groups = [], counts = new Map();
+    const grouped = !classes.every(isWhole); // with every task in sight, groups would only stand in the way
+    const nodes = [],
+      groups = [],
+      counts = new Map();
     for (const cls of classes) {
       const shown = unfolded.get(cls.number);
       const group = grouped && shown ? `g${cls.number}` : null;
       if (group) groups.push({key: group, title: cls.short, note: countText(cls.tasks.length, "task")});
       if (cls.tasks.length > 1 && !shown) nodes.push(classNode(cls));
-      else nodes.push(...cls.tasks.filter((task) => keyOf(task) === taskKey(task)).map((task) => taskNode(task, group)));
+      else
+        nodes.push(...cls.tasks.filter((task) => keyOf(task) === taskKey(task)).map((task) => taskNode(task, group)));
       const rest = shown ? cls.tasks.filter((task) => !shown.has(task.number)) : [];
       if (rest.length) {
-        nodes.push({key: restKey(cls), kind: "more", title: `${numberText(rest.length)} more`, note: "", brief: "", told: "", counts: stateCounts(rest), group});
+        nodes.push({
+          key: restKey(cls),
+          kind: "more",
+          title: `${numberText(rest.length)} more`,
+          note: "",
+          brief: "",
+          told: "",
+          counts: stateCounts(rest),
+          group,
+        });
       }
     }
     const keys = tasks.map(keyOf);
@@ -77,10 +113,12 @@
         counts.set(pair, (counts.get(pair) || 0) + 1);
       }
     }
-    const edges = [...counts].map(([pair, count]) => {
-      const [from, to] = pair.split(" ");
-      return {from, to, count};
-    }).filter((edge) => edge.from !== edge.to || edge.from[0] === "c");
+    const edges = [...counts]
+      .map(([pair, count]) => {
+        const [from, to] = pair.split(" ");
+        return {from, to, count};
+      })
+      .filter((edge) => edge.from !== edge.to || edge.from[0] === "c");
     return {...near(nodes, edges, keys[keys.length - 1]), groups, down};
   }
 
@@ -88,9 +126,11 @@
   function near(nodes, edges, root) {
     left = Math.max(0, nodes.length - 1.5 * MOST_NODES);
     if (!left) return {nodes, edges};
-    const ups = new Map(), kept = new Set([root, chosen].filter(Boolean));
+    const ups = new Map(),
+      kept = new Set([root, chosen].filter(Boolean));
     for (const edge of edges) ups.set(edge.to, [...(ups.get(edge.to) || []), edge.from]);
-    for (const key of kept) {  // a set gives what is added while it is walked through, too
+    for (const key of kept) {
+      // a set gives what is added while it is walked through, too
       for (const up of ups.get(key) || []) if (kept.size < MOST_NODES) kept.add(up);
     }
     const near = nodes.filter((node) => kept.has(node.key));
@@ -99,7 +139,8 @@
   }
 
   function classNode(cls) {
-    const counts = stateCounts(cls.tasks), note = `${countText(cls.tasks.length, "task")}: ${countsText(counts)}`;
+    const counts = stateCounts(cls.tasks),
+      note = `${countText(cls.tasks.length, "task")}: ${countsText(counts)}`;
     return {key: classKey(cls), kind: "class", title: cls.short, note, brief: "", told: note, counts, group: null};
   }
 
@@ -110,12 +151,22 @@
 
   function taskNode(task, group) {
     const note = task.stateName !== "cached" || task.seconds === null ? task.stateName : secondsText(task.seconds);
-    return {key: taskKey(task), kind: "task", title: classes[task.cls].short, note, brief: task.brief, told: toldOf(task), counts: {[task.stateName]: 1}, group};
+    return {
+      key: taskKey(task),
+      kind: "task",
+      title: classes[task.cls].short,
+      note,
+      brief: task.brief,
+      told: toldOf(task),
+      counts: {[task.stateName]: 1},
+      group,
+    };
   }
 
   // ---- drawing and moving
 
-  const pen = document.createElement("canvas").getContext("2d"), family = getComputedStyle(svg).fontFamily;
+  const pen = document.createElement("canvas").getContext("2d"),
+    family = getComputedStyle(svg).fontFamily;
 
   function textWidth(text, size, bold) {
     pen.font = `${bold ? 600 : 400} ${size}px ${family}`;
@@ -143,7 +194,8 @@
 
   function fit() {
     const {width, height} = svg.getBoundingClientRect();
-    const above = document.querySelector(".tools").getBoundingClientRect().height + 8, room = height - above - 16;
+    const above = document.querySelector(".tools").getBoundingClientRect().height + 8,
+      room = height - above - 16;
     view.scale = Math.max(0.05, Math.min(width / drawn.width, room / drawn.height, 1.25));
     view.x = (width - drawn.width * view.scale) / 2;
     view.y = above + (room - drawn.height * view.scale) / 2;
@@ -154,7 +206,8 @@
   }
 
   function zoom(factor, x, y) {
-    const scale = Math.min(4, Math.max(0.03, view.scale * factor)), change = scale / view.scale;
+    const scale = Math.min(4, Math.max(0.03, view.scale * factor)),
+      change = scale / view.scale;
     view = {x: x - (x - view.x) * change, y: y - (y - view.y) * change, scale};
     place();
   }
@@ -165,7 +218,8 @@
   }
 
   function centre(key) {
-    const box = drawn.boxes[key], {width, height} = svg.getBoundingClientRect();
+    const box = drawn.boxes[key],
+      {width, height} = svg.getBoundingClientRect();
     if (!box) return;
     view.scale = Math.max(view.scale, 0.8);
     view.x = width / 2 - box.x * view.scale;
@@ -175,10 +229,12 @@
 
   /* Moves as little as brings a box into sight; of one that is too large, its beginning. */
   function reveal(key) {
-    const box = drawn.boxes[key], {width, height} = svg.getBoundingClientRect();
+    const box = drawn.boxes[key],
+      {width, height} = svg.getBoundingClientRect();
     if (!box) return;
     const shift = (middle, size, at, low, high) => {
-      const first = (middle - size / 2) * view.scale + at, last = first + size * view.scale;
+      const first = (middle - size / 2) * view.scale + at,
+        last = first + size * view.scale;
       return first < low || last - first > high - low ? low - first : Math.min(0, high - last);
     };
     view.x += shift(box.x, box.width, view.x, 12, width - 12);
@@ -238,7 +294,9 @@
   function mark() {
     for (const element of svg.querySelectorAll(".chosen")) element.classList.remove("chosen");
     if (!chosen) return;
-    for (const element of svg.querySelectorAll(`[data-key="${chosen}"].node, [data-from="${chosen}"], [data-to="${chosen}"]`)) {
+    for (const element of svg.querySelectorAll(
+      `[data-key="${chosen}"].node, [data-from="${chosen}"], [data-to="${chosen}"]`,
+    )) {
       element.classList.add("chosen");
     }
   }
@@ -250,10 +308,22 @@
 
   function chooseTask(task) {
     const place = data.places[task.place];
-    const what = make("p", {class: "state"}, make("span", {class: `dot ${task.stateName}`}), make("span", {}, toldOf(task)));
+    const what = make(
+      "p",
+      {class: "state"},
+      make("span", {class: `dot ${task.stateName}`}),
+      make("span", {}, toldOf(task)),
+    );
     const link = (text, target) => make("a", {href: target}, text);
     const facts = factsTable([
-      ["Class", make("button", {class: "plain", onclick: () => chooseClass(classes[task.cls], keyOf(task))}, data.classes[task.cls].name)],
+      [
+        "Class",
+        make(
+          "button",
+          {class: "plain", onclick: () => chooseClass(classes[task.cls], keyOf(task))},
+          data.classes[task.cls].name,
+        ),
+      ],
       ["Id", task.id === null ? "" : String(task.id)],
       ["Time", task.seconds === null ? "" : secondsText(task.seconds)],
       ["Peak memory", task.memory ? memoryText(task.memory) : ""],
@@ -262,14 +332,40 @@
       ["Started", task.started ? timeText(task.started) : ""],
       ["Directory", task.directory ? link("open", task.directory) : ""],
     ]);
-    const logs = task.logs.flatMap(([name, text, target]) => [make("h3", {}, link(name, target)), text ? make("pre", {}, text) : ""]);
+    const logs = task.logs.flatMap(([name, text, target]) => [
+      make("h3", {}, link(name, target)),
+      text ? make("pre", {}, text) : "",
+    ]);
     choose(taskKey(task), [
-      make("h2", {}, task.label), what, facts,
-      make("div", {class: "buttons"}, make("button", {onclick: () => { showInGraph(task); mark(); }}, "Show in the graph")),
+      make("h2", {}, task.label),
+      what,
+      facts,
+      make(
+        "div",
+        {class: "buttons"},
+        make(
+          "button",
+          {
+            onclick: () => {
+              showInGraph(task);
+              mark();
+            },
+          },
+          "Show in the graph",
+        ),
+      ),
       ...(task.args.length ? [make("h3", {}, "Arguments"), argumentsTable(task)] : []),
       ...logs.filter(Boolean),
-      ...listed("Needs", task.ups.map((up) => tasks[up]), 10),
-      ...listed("Needed by", task.downs.map((number) => tasks[number]), 10),
+      ...listed(
+        "Needs",
+        task.ups.map((up) => tasks[up]),
+        10,
+      ),
+      ...listed(
+        "Needed by",
+        task.downs.map((number) => tasks[number]),
+        10,
+      ),
     ]);
   }
 
@@ -281,10 +377,13 @@
   }
 
   function chooseClass(cls, key) {
-    const ran = cls.tasks.filter((task) => task.seconds !== null), memory = Math.max(0, ...cls.tasks.map((task) => task.memory || 0));
-    const seconds = ran.map((task) => task.seconds), total = seconds.reduce((sum, one) => sum + one, 0);
+    const ran = cls.tasks.filter((task) => task.seconds !== null),
+      memory = Math.max(0, ...cls.tasks.map((task) => task.memory || 0));
+    const seconds = ran.map((task) => task.seconds),
+      total = seconds.reduce((sum, one) => sum + one, 0);
     const backends = [...new Set(cls.tasks.map((task) => data.places[task.place].backend).filter(Boolean))];
-    const canFold = unfolded.has(cls.number), canUnfold = !isWhole(cls);
+    const canFold = unfolded.has(cls.number),
+      canUnfold = !isWhole(cls);
     choose(key, [
       make("h2", {}, cls.short),
       make("p", {class: "faint"}, `${countText(cls.tasks.length, "task")}: ${countsText(stateCounts(cls.tasks))}`),
@@ -296,9 +395,34 @@
         ["Backend", backends.join(", ")],
         ["Why", reasonsOf(cls)],
       ]),
-      make("div", {class: "buttons"},
-        canUnfold ? make("button", {onclick: () => { unfold(cls, STEP); chooseClass(cls, keyOf(cls.tasks[0])); }}, canFold ? "Unfold more" : "Unfold") : "",
-        canFold ? make("button", {onclick: () => { fold(cls); chooseClass(cls, classKey(cls)); }}, "Fold") : ""),
+      make(
+        "div",
+        {class: "buttons"},
+        canUnfold
+          ? make(
+              "button",
+              {
+                onclick: () => {
+                  unfold(cls, STEP);
+                  chooseClass(cls, keyOf(cls.tasks[0]));
+                },
+              },
+              canFold ? "Unfold more" : "Unfold",
+            )
+          : "",
+        canFold
+          ? make(
+              "button",
+              {
+                onclick: () => {
+                  fold(cls);
+                  chooseClass(cls, classKey(cls));
+                },
+              },
+              "Fold",
+            )
+          : "",
+      ),
       ...listed("Tasks", cls.tasks, LISTED),
     ]);
   }
@@ -309,20 +433,32 @@
       const reason = data.reasons[task.reason].replace(/^its upstream [^]* runs$/, "an upstream runs");
       if (reason) counts.set(reason, (counts.get(reason) || 0) + 1);
     }
-    return [...counts].sort((a, b) => b[1] - a[1]).slice(0, 4)
+    return [...counts]
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, 4)
       .map(([reason, number]) => make("div", {}, number > 1 ? `${numberText(number)} times: ${reason}` : reason));
   }
 
   /* A list of tasks that grows on demand. */
   function listed(title, list, most) {
     if (!list.length) return [];
-    const items = make("ul", {}), more = make("button", {class: "plain"});
+    const items = make("ul", {}),
+      more = make("button", {class: "plain"});
     let at = 0;
     const grow = () => {
-      items.append(...list.slice(at, at + most).map((task) => make("li", {},
-        make("span", {class: `dot ${task.stateName}`, title: task.stateName}),
-        make("button", {class: "plain", onclick: () => chooseTask(task)}, task.label),
-        make("span", {class: "faint"}, task.seconds === null ? "" : secondsText(task.seconds)))));
+      items.append(
+        ...list
+          .slice(at, at + most)
+          .map((task) =>
+            make(
+              "li",
+              {},
+              make("span", {class: `dot ${task.stateName}`, title: task.stateName}),
+              make("button", {class: "plain", onclick: () => chooseTask(task)}, task.label),
+              make("span", {class: "faint"}, task.seconds === null ? "" : secondsText(task.seconds)),
+            ),
+          ),
+      );
       at += most;
       most = LISTED;
       more.textContent = at < list.length ? `${numberText(list.length - at)} more` : "";
@@ -334,13 +470,18 @@
 
   function chooseState(state) {
     const list = tasks.filter((task) => task.stateName === state);
-    choose(null, [make("h2", {}, `${state[0].toUpperCase()}${state.slice(1)} tasks`), ...listed("Tasks", list, LISTED)]);
+    choose(null, [
+      make("h2", {}, `${state[0].toUpperCase()}${state.slice(1)} tasks`),
+      ...listed("Tasks", list, LISTED),
+    ]);
   }
 
   function find() {
     const wanted = search.value.trim().toLowerCase();
     if (!wanted) return;
-    const list = tasks.filter((task) => `${data.classes[task.cls].name}#${task.id} ${task.label} ${task.args.join(" ")}`.toLowerCase().includes(wanted));
+    const list = tasks.filter((task) =>
+      `${data.classes[task.cls].name}#${task.id} ${task.label} ${task.args.join(" ")}`.toLowerCase().includes(wanted),
+    );
     choose(null, [
       make("h2", {}, `Tasks with “${search.value.trim()}”`),
       ...(list.length ? listed("Tasks", list, LISTED) : [make("p", {class: "faint"}, "There is none.")]),
@@ -350,7 +491,8 @@
   // ---- hands
 
   function press(target) {
-    const sign = target.closest(".sign"), node = target.closest(".node");
+    const sign = target.closest(".sign"),
+      node = target.closest(".node");
     if (sign && sign.dataset.fold) fold(classOf(sign.dataset.fold));
     else if (sign) unfold(classOf(sign.dataset.unfold), STEP);
     else if (node && node.classList.contains("more")) unfold(classOf(node.dataset.key), STEP);
@@ -398,11 +540,19 @@
     const node = event.target.closest(".node.class");
     if (node && !event.target.closest(".sign")) unfold(classOf(node.dataset.key), STEP);
   });
-  svg.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    const corner = svg.getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), event.clientX - corner.left, event.clientY - corner.top);
-  }, {passive: false});
+  svg.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const corner = svg.getBoundingClientRect();
+      zoom(
+        Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)),
+        event.clientX - corner.left,
+        event.clientY - corner.top,
+      );
+    },
+    {passive: false},
+  );
   svg.addEventListener("keydown", (event) => {
     const node = event.target.closest(".node");
     if (!node) return;
@@ -415,21 +565,42 @@
     }
   });
   search.addEventListener("input", find);
-  document.getElementById("fold").addEventListener("click", () => { unfolded.clear(); redraw(); });
-  document.getElementById("turn").addEventListener("click", () => { down = !down; redraw(); });
+  document.getElementById("fold").addEventListener("click", () => {
+    unfolded.clear();
+    redraw();
+  });
+  document.getElementById("turn").addEventListener("click", () => {
+    down = !down;
+    redraw();
+  });
   document.getElementById("smaller").addEventListener("click", () => zoomMiddle(1 / 1.3));
   document.getElementById("larger").addEventListener("click", () => zoomMiddle(1.3));
-  document.getElementById("fit").addEventListener("click", () => { fit(); place(); });
+  document.getElementById("fit").addEventListener("click", () => {
+    fit();
+    place();
+  });
 
   // ---- the start
 
   const counts = stateCounts(tasks);
   document.querySelector("h1").textContent = data.title;
   document.querySelector(".about").textContent =
-    `${countText(tasks.length, "task")} in ${numberText(classes.length)} class${classes.length === 1 ? "" : "es"}, as of ${timeText(data.made)}; cache ${data.cache}`;
-  document.querySelector(".states").append(...Object.entries(counts).map(([state, number]) =>
-    make("button", {onclick: () => chooseState(state), "data-state": state}, make("span", {class: `dot ${state}`}), `${numberText(number)} ${state}`)));
-  if (tasks.length <= SMALL) for (const cls of classes) unfolded.set(cls.number, new Set(cls.tasks.map((task) => task.number)));
+    `${countText(tasks.length, "task")} in ${numberText(classes.length)} class${classes.length === 1 ? "" : "es"}, ` +
+    `as of ${timeText(data.made)}; cache ${data.cache}`;
+  document
+    .querySelector(".states")
+    .append(
+      ...Object.entries(counts).map(([state, number]) =>
+        make(
+          "button",
+          {onclick: () => chooseState(state), "data-state": state},
+          make("span", {class: `dot ${state}`}),
+          `${numberText(number)} ${state}`,
+        ),
+      ),
+    );
+  if (tasks.length <= SMALL)
+    for (const cls of classes) unfolded.set(cls.number, new Set(cls.tasks.map((task) => task.number)));
   redraw();
   chooseTask(tasks[tasks.length - 1]);
   performance.mark("drawn");

@@ -39,13 +39,18 @@ function memoryText(kib) {
 function timeText(seconds) {
   const two = (number) => String(number).padStart(2, "0");
   const at = new Date(seconds * 1000);
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} `
-    + `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  return (
+    `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
+    `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
+  );
 }
 
 /* A table of names and values; a value is a text, an element or a list of these, and without one there is no row. */
 function factsTable(facts) {
   const rows = facts.filter(([, value]) => value !== null && value !== undefined && value.length !== 0);
-  return make("table", {class: "facts"}, ...rows.map(([name, value]) =>
-    make("tr", {}, make("th", {scope: "row"}, name), make("td", {}, ...[value].flat()))));
+  return make(
+    "table",
+    {class: "facts"},
+    ...rows.map(([name, value]) => make("tr", {}, make("th", {scope: "row"}, name), make("td", {}, ...[value].flat()))),
+  );
 }
