@@ -10,7 +10,7 @@ from .model import STATES, ShownGraph, ShownTask
 from .page import link, page_text
 
 _STYLES = ("theme.css", "page.css", "drawing.css", "graph.css")
-_SCRIPTS = ("dagre.min.js", "drawing.js", "page.js", "graph.js")
+_SCRIPTS = ("dagre.min.js", "drawing.js", "page.js", "viewport.js", "graph.js")
 
 _BODY = """<header>
 <h1></h1>

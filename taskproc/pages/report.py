@@ -18,7 +18,7 @@ from .logs import end_of_log
 from .page import link, page_text
 
 _STYLES = ("theme.css", "page.css", "report.css")
-_SCRIPTS = ("page.js", "report.js")
+_SCRIPTS = ("page.js", "timeline.js", "report.js")
 _MOST_BARS = 20_000
 _MOST_FAILURES = 200
 _MOST_LOGS = 50

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from taskproc.pages import assets
 from taskproc.pages.assets import read_asset
 from taskproc.pages.html import graph_page
 from taskproc.pages.model import ShownGraph
@@ -136,7 +138,7 @@ def test_text_of_tasks_is_text(opened) -> None:
         page.click(part)
 
     assert page.run("return document.title") == f"{EVIL} - task graph"
-    assert page.run("return document.images.length + document.scripts.length") == 5  # the data and four of ours
+    assert page.run("return document.images.length + document.scripts.length") == 6  # the data and five of ours
     assert page.texts("h1") == [EVIL]
     page.click(".states button", "failed")
     assert page.texts("aside li button") == [f"{EVIL}(2)"]
@@ -183,7 +185,7 @@ def test_a_browser_that_is_required_is_no_reason_to_skip(monkeypatch: pytest.Mon
         missing("there is no chromium")
 
 
-@pytest.mark.parametrize("name", ["dagre.min.js", "drawing.js", "page.js", "graph.js"])
+@pytest.mark.parametrize("name", sorted(path.name for path in files(assets).iterdir() if path.name.endswith(".js")))
 def test_scripts_hold_nothing_that_would_end_them(name: str) -> None:
     code = read_asset(name)
 

@@ -41,12 +41,12 @@
     aside = document.querySelector("aside");
   const hint = document.querySelector(".hint"),
     search = document.querySelector("input[type=search]");
+  const viewport = new Viewport(svg, document.querySelector(".tools"));
   const unfolded = new Map(); // class number -> its tasks that are drawn
   let down = NARROW;
   let chosen = null; // the key of what the panel tells of
   let drawn = null;
   let left = 0; // nodes that there was no room for
-  let view = {x: 0, y: 0, scale: 1};
 
   // ---- the picture
 
@@ -179,67 +179,11 @@
     drawn = drawing.draw(dagre, picture(), textWidth);
     svg.innerHTML = `<g class="view">${drawn.markup}</g>`;
     const after = anchor && drawn.boxes[anchor.after];
-    if (before && after) {
-      view.x += (before.x - after.x) * view.scale;
-      view.y += (before.y - after.y) * view.scale;
-    } else {
-      fit();
-    }
-    place();
+    viewport.show(drawn, before, after);
     mark();
     const folded = classes.some((cls) => cls.tasks.length > 1 && !unfolded.has(cls.number));
     if (left) say(`${numberText(left)} nodes are not drawn, those furthest from the task asked for; search finds them`);
     else say(folded ? "Click + to unfold a class" : "");
-  }
-
-  function fit() {
-    const {width, height} = svg.getBoundingClientRect();
-    const above = document.querySelector(".tools").getBoundingClientRect().height + 8,
-      room = height - above - 16;
-    view.scale = Math.max(0.05, Math.min(width / drawn.width, room / drawn.height, 1.25));
-    view.x = (width - drawn.width * view.scale) / 2;
-    view.y = above + (room - drawn.height * view.scale) / 2;
-  }
-
-  function place() {
-    svg.firstElementChild.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.scale})`);
-  }
-
-  function zoom(factor, x, y) {
-    const scale = Math.min(4, Math.max(0.03, view.scale * factor)),
-      change = scale / view.scale;
-    view = {x: x - (x - view.x) * change, y: y - (y - view.y) * change, scale};
-    place();
-  }
-
-  function zoomMiddle(factor) {
-    const {width, height} = svg.getBoundingClientRect();
-    zoom(factor, width / 2, height / 2);
-  }
-
-  function centre(key) {
-    const box = drawn.boxes[key],
-      {width, height} = svg.getBoundingClientRect();
-    if (!box) return;
-    view.scale = Math.max(view.scale, 0.8);
-    view.x = width / 2 - box.x * view.scale;
-    view.y = height / 2 - box.y * view.scale;
-    place();
-  }
-
-  /* Moves as little as brings a box into sight; of one that is too large, its beginning. */
-  function reveal(key) {
-    const box = drawn.boxes[key],
-      {width, height} = svg.getBoundingClientRect();
-    if (!box) return;
-    const shift = (middle, size, at, low, high) => {
-      const first = (middle - size / 2) * view.scale + at,
-        last = first + size * view.scale;
-      return first < low || last - first > high - low ? low - first : Math.min(0, high - last);
-    };
-    view.x += shift(box.x, box.width, view.x, 12, width - 12);
-    view.y += shift(box.y, box.height, view.y, 52, height - 28);
-    place();
   }
 
   function say(text) {
@@ -261,7 +205,7 @@
     next.forEach((task) => shown.add(task.number));
     unfolded.set(cls.number, shown);
     redraw({before, after: taskKey(next[0])});
-    reveal(`g${cls.number}`);
+    viewport.reveal(drawn.boxes[`g${cls.number}`]);
   }
 
   function fold(cls) {
@@ -279,7 +223,7 @@
     }
     chosen = taskKey(task);
     if (!drawn.boxes[chosen]) redraw({});
-    centre(chosen);
+    viewport.centre(drawn.boxes[chosen]);
   }
 
   // ---- choosing
@@ -499,60 +443,13 @@
     else if (node) chooseKey(node.dataset.key);
   }
 
-  const fingers = new Map();
-  let moved = 0;
-
-  function spread() {
-    const [a, b] = [...fingers.values()];
-    return Math.hypot(a.x - b.x, a.y - b.y);
-  }
-
-  svg.addEventListener("pointerdown", (event) => {
-    fingers.set(event.pointerId, {x: event.clientX, y: event.clientY});
-    if (fingers.size === 1) moved = 0;
-  });
-  svg.addEventListener("pointermove", (event) => {
-    const last = fingers.get(event.pointerId);
-    if (!last) return;
-    const distance = fingers.size === 2 ? spread() : 0;
-    const step = {x: event.clientX - last.x, y: event.clientY - last.y};
-    fingers.set(event.pointerId, {x: event.clientX, y: event.clientY});
-    moved += Math.abs(step.x) + Math.abs(step.y);
-    if (moved < 5) return;
-    if (!svg.hasPointerCapture(event.pointerId)) svg.setPointerCapture(event.pointerId);
-    svg.classList.add("moving");
-    view.x += step.x / fingers.size;
-    view.y += step.y / fingers.size;
-    const corner = svg.getBoundingClientRect();
-    if (distance) zoom(spread() / distance, event.clientX - corner.left, event.clientY - corner.top);
-    place();
-  });
-  for (const name of ["pointerup", "pointercancel"]) {
-    svg.addEventListener(name, (event) => {
-      fingers.delete(event.pointerId);
-      svg.classList.remove("moving");
-    });
-  }
   svg.addEventListener("click", (event) => {
-    if (moved < 5) press(event.target);
+    if (!viewport.wasMoved) press(event.target);
   });
   svg.addEventListener("dblclick", (event) => {
     const node = event.target.closest(".node.class");
     if (node && !event.target.closest(".sign")) unfold(classOf(node.dataset.key), STEP);
   });
-  svg.addEventListener(
-    "wheel",
-    (event) => {
-      event.preventDefault();
-      const corner = svg.getBoundingClientRect();
-      zoom(
-        Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)),
-        event.clientX - corner.left,
-        event.clientY - corner.top,
-      );
-    },
-    {passive: false},
-  );
   svg.addEventListener("keydown", (event) => {
     const node = event.target.closest(".node");
     if (!node) return;
@@ -573,12 +470,9 @@
     down = !down;
     redraw();
   });
-  document.getElementById("smaller").addEventListener("click", () => zoomMiddle(1 / 1.3));
-  document.getElementById("larger").addEventListener("click", () => zoomMiddle(1.3));
-  document.getElementById("fit").addEventListener("click", () => {
-    fit();
-    place();
-  });
+  document.getElementById("smaller").addEventListener("click", () => viewport.zoomMiddle(1 / 1.3));
+  document.getElementById("larger").addEventListener("click", () => viewport.zoomMiddle(1.3));
+  document.getElementById("fit").addEventListener("click", () => viewport.fit());
 
   // ---- the start
 
