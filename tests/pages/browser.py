@@ -78,6 +78,13 @@ class Browser:
 
         ActionChains(self._driver).move_to_element(element).click().perform()
 
+    def drag(self, selector: str, right: int, downwards: int) -> None:
+        """Press on the first element that a selector finds, move by so many pixels, and let go."""
+        from selenium.webdriver import ActionChains
+
+        element = self._driver.find_element("css selector", selector)
+        ActionChains(self._driver).click_and_hold(element).move_by_offset(right, downwards).release().perform()
+
     def write(self, selector: str, text: str) -> None:
         """Write into a field."""
         self._driver.find_element("css selector", selector).send_keys(text)

@@ -78,6 +78,25 @@ def test_class_unfolds_on_a_click_a_page_at_a_time_and_folds_again(opened) -> No
     assert page.texts(".node.class .title") == ["Load", "Train"]
 
 
+def test_drawing_is_moved_enlarged_and_turned_by_hand(opened) -> None:
+    page = opened(pipeline(100))
+    place = "return document.querySelector('.node.class').getBoundingClientRect().toJSON()"
+    before = page.run(place)
+
+    page.drag(".node.class", 40, 30)
+    moved = page.run(place)
+    page.click("#larger")
+    larger = page.run(place)
+    page.click("#turn")
+    turned = page.run(place)
+
+    assert (round(moved["x"] - before["x"]), round(moved["y"] - before["y"])) == (40, 30)
+    assert page.texts("aside h2") == ["Main()"]  # a drag is no click
+    assert round(larger["width"] / moved["width"], 2) == 1.3
+    main = page.run("return [...document.querySelectorAll('.node.task')].at(-1).getBoundingClientRect().toJSON()")
+    assert turned["bottom"] < main["top"]
+
+
 def test_small_graph_shows_every_task(opened) -> None:
     page = opened(pipeline(5))
 
