@@ -44,8 +44,8 @@ def _drawn(picture: Picture) -> dict[str, Any]:
         msg = "SVG needs the package dukpy: pip install 'taskproc[svg]'; html, dot, mermaid and text do not."
         raise SettingsError(msg) from None
     script = "\n".join([_AS_IN_A_BROWSER, read_asset("dagre.min.js"), read_asset("drawing.js"), _CALL])
-    drawn: dict[str, Any] = dukpy.evaljs(script, picture=_as_data(picture))
-    return drawn
+    drawn: Any = dukpy.evaljs(script, picture=_as_data(picture))
+    return dict(drawn)
 
 
 def _as_data(picture: Picture) -> dict[str, Any]:
