@@ -20,7 +20,7 @@ history = pytest.importorskip("taskproc_lsf.history")
 
 GOLDEN = Path(__file__).parents[1] / "fakes/golden"
 PROFILES = ("sge", "pbs", "torque", "htcondor", "flux")
-MOST_STATES = 1 << 20
+MOST_STATES = 1 << 23
 
 SLURM = [
     "123\n", "123;east\n", "Willkommen!\n\n123\nVotre quota: 93 %\n",
@@ -106,7 +106,7 @@ READERS = [
 
 @pytest.mark.parametrize(("parse", "samples"), READERS)
 def test_any_answer_is_read_or_refused(parse: Callable[[Answer], Any], samples: Sequence[str]):
-    read_all(parse, samples, 1500)
+    read_all(parse, samples, 600)
 
 
 @pytest.mark.exhaustive
