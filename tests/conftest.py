@@ -13,6 +13,7 @@ from tests.sharing import group_of
 from tests.support import ScriptRunner
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests together that share something."""
     for item in items:
