@@ -65,7 +65,8 @@ def _limits(
     for (name, tasks), bar in limits.items():
         seconds = measured.get((name, work, tasks, _NO_OP))
         if tasks == size and seconds is not None:
-            yield Finding(f"{work}, {size:,}, {_NO_OP}: {name}", seconds, bar, "s")
+            cpu = median(cells[name, work, tasks, _NO_OP].cpu)
+            yield Finding(f"{work}, {size:,}, {_NO_OP}: {name} ({cpu:.3g} s of processor time)", seconds, bar, "s")
     for name in (TREE, PACKED):
         cell = cells.get((name, work, size, _COLD))
         if size == 100_000 and cell is not None and cell.memory:

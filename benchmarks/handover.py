@@ -31,7 +31,7 @@ def main(depth: int) -> None:
     maker = JobMaker(plan, Packer(str(run)), plugins, choice, str(run / "context"), set())
     maker.prepare()
     node = len(plan.graph) - 1
-    plan.done(node - 1, Meta(plan.graph.digest(node - 1), NO_SOURCE, NO_UPSTREAMS, bytes(16), 0.0, 0, 0))
+    plan.done(node - 1, Meta(plan.graph.digest(node - 1), NO_SOURCE, NO_UPSTREAMS, bytes(16), 0.0, 0, 1))
     job = maker.make(node, maker.place(node, 0))
     began = time.perf_counter()
     for _ in range(_TIMES):

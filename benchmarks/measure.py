@@ -52,7 +52,7 @@ def measure(command: Sequence[str], *, cwd: Path, output: Path, environment: Map
         cpu_before = _cpu_of_children()
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=cwd, env={**os.environ, **environment},
+            command, cwd=cwd, env={**_usual_environment(), **environment},
             stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         memory = 0.0
@@ -74,6 +74,11 @@ def measure(command: Sequence[str], *, cwd: Path, output: Path, environment: Map
         end = "\n".join(said.splitlines()[-15:])
         raise BenchmarkError(f"{' '.join(command)} ended with status {process.returncode}:\n{end}")
     return Run(seconds, _cpu_of_children() - cpu_before, memory, said)
+
+
+def _usual_environment() -> dict[str, str]:
+    """Give our own environment, without what would have every process compile its modules anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _cpu_of_children() -> float:

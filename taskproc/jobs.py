@@ -171,7 +171,7 @@ class JobMaker:
             prefix=prefix,
             timeout=config.timeout,
         )
-        return self._packer.pack(assignment, task, self._reference)
+        return self._packer.pack(assignment, task, partial(self._reference, self._packed_values(node)))
 
     def directory(self, node: int) -> str:
         """Give a node's instance directory."""
@@ -254,13 +254,30 @@ class JobMaker:
     def _draft(self, name: str, prefix: str) -> Job:
         return Job("", name, name, Path(), None, prefix)
 
-    def _reference(self, upstream: TaskBase[Any]) -> Any:
-        """Give what stands for an upstream's result."""
+    def _packed_values(self, node: int) -> dict[int, bytes]:
+        """Read the packed results that a node needs and that are not at hand, those of one class in one go."""
+        missing: dict[type, list[int]] = {}
+        for up in dict.fromkeys(self.graph.upstreams[node]):
+            meta = self.plan.metas[up]
+            if up not in self.values and meta is not None and meta.size == 0:
+                missing.setdefault(type(self.graph.tasks[up]), []).append(up)
+        found: dict[int, bytes] = {}
+        for cls, nodes in missing.items():
+            node_of = {self.graph.digest(up): up for up in nodes}
+            values = self.graph.classes[cls].store.packed.values(list(node_of))
+            found.update({node_of[digest]: value for digest, value in values.items()})
+        return found
+
+    def _reference(self, read: Mapping[int, bytes], upstream: TaskBase[Any]) -> Any:
+        """Give what stands for an upstream's result.
+
+        Args:
+            read: Packed results that were read for this hand-over.
+            upstream: The upstream.
+        """
         node = self.graph.node_of[upstream._task.digest]
         known = self.graph.class_of(node)
-        value = self.values.get(node)
-        if value is None and known.store.packed.exists():
-            value = known.store.packed.values([self.graph.digest(node)]).get(self.graph.digest(node))
+        value = self.values.get(node) or read.get(node)
         if value is not None:
             return PackedResult(value, known.config.short_name)
         if self.ids[node] < 0:

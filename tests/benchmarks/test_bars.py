@@ -38,7 +38,7 @@ def test_tables_show_every_figure_and_every_bar() -> None:
     cells = measured((TREE, "wide", 100, "cold", 1.5), (RAW, "wide", 100, "cold", 1.0))
     cells.all["doit", "wide", 100, "cold"] = Cell("doit", "wide", 100, "cold", failure="took more than 1 s")
     text = markdown(list(cells.all.values()))
-    assert "### wide, 100 tasks, cold" in text
-    assert "| raw | 1 | 1 to 1 | 1 | 10.000 | 20 | 0.67 |  |" in text
+    assert "### wide, 100 tasks" in text
+    assert "| raw | 1 |  |  | 10 | 1 | 20 | 0.67 |  |" in text
     assert "| doit | took more than 1 s |" in text
     assert "| **no** |" in bars(findings(cells.all))
