@@ -13,6 +13,7 @@ from .work import SHAPES
 Key = tuple[str, str, int, str]
 _COLD, _NO_OP = "cold", "no-op"
 _SMALLEST_FOR_GROWTH = 1000
+_MANY = 10_000  # tasks: below, what counts is how soon a driver and its workers start
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,17 @@ def findings(cells: Mapping[Key, Cell]) -> Iterator[Finding]:
 
 def _ratios(measured: Mapping[Key, float], work: str, size: int) -> Iterator[Finding]:
     where = f"{work}, {size:,}"
-    pairs = [
-        ((TREE, _COLD), (RAW, _COLD), 1.3),
-        ((PACKED, _COLD), (RAW_PACKED, _COLD), 2.0),
-        ((PACKED, _COLD), (TREE, _COLD), 1 / 3),
-        ((THREAD, _COLD), (RAW_THREAD, _COLD), 1.3),
-        ((TREE, _NO_OP), (NINJA, _NO_OP), 8.0),
-    ]
-    for system in SYSTEMS:
-        if system.kind == "peer" and system.keeps:
-            pairs += [((TREE, _COLD), (system.name, _COLD), 1.0), ((PACKED, _COLD), (system.name, _COLD), 1 / 3)]
+    pairs: list[tuple[tuple[str, str], tuple[str, str], float]] = []
+    peers = [system.name for system in SYSTEMS if system.kind == "peer" and system.keeps]
+    pairs += [((TREE, _COLD), (peer, _COLD), 1.0) for peer in peers]
+    if size >= _MANY:
+        pairs.append(((TREE, _NO_OP), (NINJA, _NO_OP), 8.0))
+    if size >= _MANY and work != "chain":
+        pairs.append(((TREE, _COLD), (RAW, _COLD), 1.3))
+        pairs.append(((PACKED, _COLD), (RAW_PACKED, _COLD), 2.0))
+        pairs += [((PACKED, _COLD), (other, _COLD), 1 / 3) for other in [TREE, *peers]]
+    if size >= _MANY and work == "wide":
+        pairs.append(((THREAD, _COLD), (RAW_THREAD, _COLD), 1.3))
     for (ours, state), (other, other_state), bar in pairs:
         here, there = measured.get((ours, work, size, state)), measured.get((other, work, size, other_state))
         if here is not None and there is not None:

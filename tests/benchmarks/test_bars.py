@@ -16,9 +16,9 @@ def measured(*figures: tuple[str, str, int, str, float]) -> Cells:
 
 
 def test_ratio_beside_the_limit_is_judged() -> None:
-    cells = measured((TREE, "wide", 100, "cold", 1.5), (RAW, "wide", 100, "cold", 1.0))
+    cells = measured((TREE, "wide", 10_000, "cold", 1.5), (RAW, "wide", 10_000, "cold", 1.0))
     (found,) = findings(cells.all)
-    assert (found.what, found.found, found.met) == ("wide, 100, cold: taskproc beside raw", 1.5, False)
+    assert (found.what, found.found, found.met) == ("wide, 10,000, cold: taskproc beside raw", 1.5, False)
 
 
 def test_growth_is_counted_for_each_task() -> None:
@@ -35,10 +35,10 @@ def test_import_is_measured_beyond_bare_python() -> None:
 
 
 def test_tables_show_every_figure_and_every_bar() -> None:
-    cells = measured((TREE, "wide", 100, "cold", 1.5), (RAW, "wide", 100, "cold", 1.0))
-    cells.all["doit", "wide", 100, "cold"] = Cell("doit", "wide", 100, "cold", failure="took more than 1 s")
+    cells = measured((TREE, "wide", 10_000, "cold", 1.5), (RAW, "wide", 10_000, "cold", 1.0))
+    cells.all["doit", "wide", 10_000, "cold"] = Cell("doit", "wide", 10_000, "cold", failure="took more than 1 s")
     text = markdown(list(cells.all.values()))
-    assert "### wide, 100 tasks" in text
-    assert "| raw | 1 |  |  | 10 | 1 | 20 | 0.67 |  |" in text
+    assert "### wide, 10,000 tasks" in text
+    assert "| raw | 1 |  |  | 0.1 | 1 | 20 | 0.67 |  |" in text
     assert "| doit | took more than 1 s |" in text
     assert "| **no** |" in bars(findings(cells.all))
