@@ -329,7 +329,7 @@ class Driver:
         for node, orphan in free:
             if self._done_elsewhere(node):
                 continue
-            if orphan is not None and self._wanted(node, orphan):
+            if orphan is not None and self._wanted(node, orphan) and self._jobs.move_in(node, orphan.directory):
                 runner = self._runner_for(node, orphan)
                 if runner is not None:
                     adopted.setdefault(runner, []).extend(self._adopt(node, orphan, runner))

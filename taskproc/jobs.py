@@ -217,6 +217,21 @@ class JobMaker:
                     self.ids[node] = ids[self.graph.digest(node)]
                     self._fresh.discard(node)
 
+    def move_in(self, node: int, directory: str) -> bool:
+        """Move to the directory that a dead driver set aside for a node and filed its attempt in; whether it is ours.
+
+        Args:
+            node: The node.
+            directory: The attempt's instance directory.
+        """
+        id = int(os.path.basename(directory))
+        if node in self._fresh:
+            table, digest = self.graph.class_of(node).store.ids, self.graph.digest(node)
+            table.assign({digest: id})
+            self.ids[node] = table.lookup([digest])[digest]
+            self._fresh.discard(node)
+        return self.ids[node] == id
+
     def unplaced(self, node: int) -> bool:
         """Whether a node's id was only set aside, so that it must be noted once its directory is made."""
         return node in self._fresh

@@ -98,17 +98,20 @@ def test_ten_drivers_of_which_some_are_killed(crowd: Crowd, seed: int):
 
 
 @pytest.mark.slow
-def test_job_of_a_killed_driver_is_followed_and_not_started_again(nursery: Nursery, tmp_path: Path):
+@pytest.mark.parametrize("store", ["tree", "packed"])
+def test_job_of_a_killed_driver_is_followed_and_not_started_again(nursery: Nursery, tmp_path: Path, store: str):
     cache, site = tmp_path / "cache", tmp_path / "site"
     site.mkdir()
-    env = {"TP_FAULT_LONG": "4", "TP_FAULT_SITE": str(site)}
+    env = {"TP_FAULT_LONG": "4", "TP_FAULT_SITE": str(site), "TP_STORE": store}
     first = nursery.start("long", cache, "standin", env=env)
     wait_for(lambda: Path(f"{cache}.count").exists(), "start of the task", 60)
     nursery.kill(first)
     nursery.finish(first)
     again = nursery.drive("long", cache, "standin", env=env)
     assert again.answer == "long", again.output
+    assert nursery.drive("long", cache, "standin", env=env).answer == "long"
     assert Path(f"{cache}.count").read_text().splitlines() == ["Long()"]
+    assert not census.left_behind(cache)
     assert census.claims(cache) == (0, 0)
 
 
