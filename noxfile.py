@@ -21,7 +21,7 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PLUGINS = sorted(f"./{project.parent}" for project in Path("contrib").glob("*/pyproject.toml"))
 PINNED = ["-q", "-c", "constraints.txt"]
-APART = ["-n", "4", "--dist", "loadgroup"]  # many tests wait more than they work; tests/sharing.py keeps some together
+APART = ["-n", "4", "--dist", "loadgroup"]  # tests/sharing.py keeps some together
 MOST_LATE = 12
 
 # A job that a script starts in the background has these ignored, and would hand that on to all processes that the
@@ -133,7 +133,8 @@ def plugins(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """Run the whole suite on the Python of `.venv`, and report the coverage."""
-    run_tests(session, *APART, "--cov", "--cov-report=term", "--durations=20")
+    # Three of the six will have a cluster each, and mostly wait for it.
+    run_tests(session, *APART, "-n", "6", "--cov", "--cov-report=term", "--durations=20")
 
 
 def run_tests(session: nox.Session, *how: str) -> None:
