@@ -4,6 +4,8 @@
 #
 # A second call with the same NAME does nothing, unless a file that says what to install has changed.
 set -eu
+# Where Python is told to keep no bytecode, each of the many processes below would compile taskproc anew.
+unset PYTHONDONTWRITEBYTECODE
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 cd -- "$root"
 venv=$root/.venv
