@@ -1,11 +1,14 @@
-"""How an attempt ended, as its worker tells it: what becomes an `Outcome` at the other end.
+"""How an attempt ended, as its worker tells it: unpickled at the other end, it is an `Outcome`.
 
 `Outcome` is a dataclass, and importing what makes one takes longer than many a task.
 """
 from __future__ import annotations
 
 import signal as signals
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .outcome import Outcome
 
 # The exit status of a worker on a cluster that found a task begun by an earlier copy of itself: EX_TEMPFAIL.
 BEGUN_BEFORE = 75
@@ -20,6 +23,16 @@ class Ended(NamedTuple):
     signal: int | None = None
     host: str = ""
     value: bytes = b""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return as_outcome, tuple(self)
+
+
+def as_outcome(*fields: Any) -> Outcome:
+    """Make an `Outcome` of its fields, in their order."""
+    from .outcome import Outcome
+
+    return Outcome(*fields)
 
 
 def of_process(return_code: int, reason: str = "") -> Ended:

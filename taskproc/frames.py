@@ -1,7 +1,7 @@
 """Messages on a pipe between a driver and a worker that it started.
 
 A frame is eight bytes of little-endian length and as many bytes of content. To a worker, a frame's content is a
-group of payloads, made with `pack_group`. From a worker, it is the pickled `(nonce, Ended)` of one payload, in the
+group of payloads, made with `pack_group`. From a worker, it is the pickled `(nonce, Outcome)` of one payload, in the
 group's order, or `(nonce, "nested")` when a task runs a graph of its own: the payloads behind it come back
 unstarted, as `(nonce, "returned")`, and the worker itself is busy for as long as that takes.
 """

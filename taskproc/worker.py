@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
-from .ended import Ended
+from .ended import Ended, as_outcome
 from .errors import TaskprocError
 from .store import files
 from .store.files import Meta
@@ -60,10 +60,8 @@ def execute(payload: bytes, capture: Capture, on_nested: Callable[[], None] | No
         How it ended. Whether it succeeded is for the core to see from the result.
     """
     from .handover import read_payload
-    from .outcome import Outcome
 
-    ended = run_assignment(*read_payload(payload), capture, on_nested)
-    return Outcome(*ended)  # type: ignore[arg-type]  # its kind is one of an outcome's
+    return as_outcome(*run_assignment(*read_payload(payload), capture, on_nested))
 
 
 def run_assignment(

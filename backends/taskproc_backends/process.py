@@ -231,7 +231,7 @@ class ProcessBackend:
         else:
             job = worker.jobs.popleft()
             worker.nested = False
-            self._report.finished(job, Outcome(*answer))
+            self._report.finished(job, answer)
             if worker.jobs:
                 self._head_started(worker)
             else:
