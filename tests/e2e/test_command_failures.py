@@ -87,7 +87,8 @@ def test_no_traceback_leads_through_the_driver(taskproc: Command, backend: str) 
 
 
 def test_without_keep_going_the_rest_is_left(taskproc: Command) -> None:
-    ended = taskproc(taskproc.file(FAILING), "-w", "1", "-s", "n=8")
+    slow = FAILING.replace("if self.n % 2:", "__import__('time').sleep(0.5)\n            if self.n % 2:")
+    ended = taskproc(taskproc.file(slow), "-w", "1", "-s", "n=8")
     assert ended.code == 1
     assert ended.err.count("FAILED") == 1
 
