@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from .locks import locked
 
 _NEXT = "next"
 _FEW = 50
+_PATIENCE = 3.0  # seconds for others to let go of a table that is being opened
 
 
 class IdTable:
@@ -222,13 +224,13 @@ class IdTable:
         new = _stamp(self._path) is None
         directory = os.path.dirname(self._path)
         try:
-            self._table = _diskcache(directory)
+            self._table = _opened(directory)
         except (sqlite3.DatabaseError, OSError) as error:
             if not isinstance(error, sqlite3.DatabaseError) or not is_damage(error):
                 raise self._unusable(error) from error
             self._repair()
             new = True
-            self._table = _diskcache(directory)
+            self._table = _opened(directory)
         self._stamp = _stamp(self._path)
         return new
 
@@ -292,6 +294,18 @@ class _AsItIs(str):
 
     def __str__(self) -> str:
         return self
+
+
+def _opened(directory: str) -> Any:
+    """Open the table, again if another's write refuses it: SQLite does not wait where that might last for ever."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _diskcache(directory)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _diskcache(directory: str) -> Any:

@@ -314,3 +314,16 @@ class TestCaches:
     def test_no_result_says_where_it_looked(self, cache: Path):
         with pytest.raises(ResultNotFoundError, match=str(cache)):
             ClassStore(str(cache / "x")).load(digest(1), "Train(1)")
+
+
+def test_a_table_is_opened_while_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    before, refusals = ids._diskcache, iter([True, True])
+
+    def refusing(directory: str) -> Any:
+        if next(refusals, False):
+            raise sqlite3.OperationalError("database is locked")
+        return before(directory)
+
+    monkeypatch.setattr(ids, "_diskcache", refusing)
+    with closing(IdTable(str(tmp_path / "Class"))) as table:
+        assert table.allot([digest(1)])
