@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from . import ledger
 from .errors import CacheError
-from .store.disk import is_damage
+from .store.disk import is_damage, open_existing
 from .store.locks import locked
 
 FILE = "claims.sqlite3"
@@ -166,7 +165,7 @@ def claimed(runs: str) -> set[bytes]:
     if not os.path.exists(path):
         return set()
     try:
-        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=120)) as connection:
+        with closing(open_existing(path, timeout=120)) as connection:
             return {row[0] for row in connection.execute("SELECT digest FROM claims")}
     except sqlite3.DatabaseError as error:
         msg = f"the table of claims {path} cannot be read: {error}"
@@ -179,7 +178,7 @@ def last_number(runs: str) -> int:
     if not os.path.exists(path):
         return 0
     try:
-        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True, timeout=120)
+        connection = open_existing(path, timeout=120)
     except sqlite3.DatabaseError:
         return -1  # in doubt, others have been there
     try:

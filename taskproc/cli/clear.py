@@ -61,12 +61,10 @@ def clear(taskfile: str, classes: tuple[str, ...], everything: bool, cache_dir: 
 
 def _chosen(cache: Cache, file: TaskFile, classes: Sequence[str], everything: bool) -> list[str]:
     """Give the names of the classes to clear; their directories in the cache are named like them."""
+    from ..catalogue import class_names
     from ..options import nearest
 
-    try:
-        present = sorted(entry.name for entry in os.scandir(cache.root) if entry.is_dir() and entry.name != ".runs")
-    except OSError:
-        return []
+    present = class_names(cache)
     own = [name for name in present if name.startswith(f"{file.module}.")]
     if not classes:
         return present if everything else own
@@ -101,10 +99,11 @@ def _measure(cache: Cache, name: str) -> _Cleared:
 
 def _rows(packed: str) -> int:
     import sqlite3
-    from urllib.parse import quote
+
+    from ..store.disk import open_existing
 
     try:
-        with closing(sqlite3.connect(f"file:{quote(os.fsencode(packed))}?mode=ro", uri=True)) as connection:
+        with closing(open_existing(packed)) as connection:
             return int(connection.execute("SELECT COUNT(*) FROM results").fetchone()[0])
     except sqlite3.Error:  # damaged, which is one reason to clear it
         return 0

@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
 
 from ..errors import CacheError
 from . import files
-from .disk import is_damage
+from .disk import is_damage, open_existing
 from .locks import locked
 
 _NEXT = "next"
@@ -142,7 +141,7 @@ class IdTable:
         """Read the ids of a few tasks, or all at once; None: all."""
         try:
             # Not read-only, because only a writer can roll back what a killed driver left half done.
-            connection = sqlite3.connect(f"file:{quote(os.fsencode(self._path))}?mode=rw", uri=True, timeout=60)
+            connection = open_existing(self._path, "rw")
         except sqlite3.OperationalError as error:
             raise self._unusable(error) from error
         try:
