@@ -22,9 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cache_name() -> str:
+    """Name the cache directory; a test on names has others."""
+    return "cache"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, cache_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give the test a cache directory of its own, and forget the tasks of the tests before."""
-    directory = tmp_path / "cache"
+    directory = tmp_path / cache_name
     for name in ("TP_BACKEND", "TP_EXECUTOR", "TP_MAX_WORKERS", "TP_DETECT_SOURCE_CHANGE", "TP_STORE", "TP_FSYNC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TP_CACHE_DIR", str(directory))

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from .. import __version__
 from ..errors import OptionError, SettingsError, TaskprocError
 from .taskfile import TaskFileError
-from .terminal import kept_terminal
+from .terminal import kept_terminal, print_any_text
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -81,6 +81,7 @@ class CommandGroup(click.Group):
         run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
+        print_any_text()
         with kept_terminal():
             code = _exit_status(run)
         sys.exit(code)

@@ -1,6 +1,7 @@
-"""The terminal is handed back as it was, whatever a task or a prefix command did to it."""
+"""The terminal takes any text, and is handed back as it was, whatever a task or a prefix command did to it."""
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -30,3 +31,12 @@ def kept_terminal() -> Iterator[None]:
                 termios.tcsetattr(fd, termios.TCSADRAIN, before)
         except (OSError, termios.error):
             pass
+
+
+def print_any_text() -> None:
+    """Let standard output write with backslashes what it cannot encode, as standard error does.
+
+    The paths and labels that we print need not be UTF-8, and neither need the terminal.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")

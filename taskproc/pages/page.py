@@ -97,8 +97,8 @@ def link(path: str, base: Path | None) -> str:
     'file:///data/a'
     """
     if base is None:
-        return "file://" + quote(os.path.abspath(path))
-    return quote(os.path.relpath(path, base))
+        return "file://" + quote(os.fsencode(os.path.abspath(path)))
+    return quote(os.fsencode(os.path.relpath(path, base)))
 
 
 def _is_ours(path: Path) -> bool:
