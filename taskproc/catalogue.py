@@ -1,7 +1,6 @@
 """The tasks that have a directory in a cache, found by name, from the files alone."""
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,12 +31,7 @@ class Entry:
     @cached_property
     def args(self) -> Mapping[str, Any]:
         """Its arguments, as `task_args` has them; empty if they cannot be read."""
-        try:
-            with open(f"{self.directory}/{files.ARGS}", encoding="utf-8", errors="replace") as file:
-                found = json.load(file)
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return files.read_object(f"{self.directory}/{files.ARGS}")
 
     @property
     def label(self) -> str:

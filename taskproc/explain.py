@@ -1,7 +1,6 @@
 """Why a task would run or not, in more words than a plan needs: what changed, what became of its last attempt."""
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -181,7 +180,7 @@ class Explainer:
         return Reason("damaged", f"its result is damaged: {text}")
 
     def _failed(self, directory: str | None) -> Reason | None:
-        failure = _read_json(f"{directory}/{files.FAILURE}") if directory is not None else {}
+        failure = files.read_object(f"{directory}/{files.FAILURE}") if directory is not None else {}
         if not failure:
             return None
         message = str(failure.get("message", "")).partition("\n")[0]
@@ -220,7 +219,7 @@ class Explainer:
         """Find the task with the fewest other arguments, among the newest ones, and say which these are."""
         found: list[tuple[int, int, str]] = []
         for id in self._others(known)[:_MOST_ALIKE]:
-            args = _read_json(f"{known.store.instance_directory(id)}/{files.ARGS}")
+            args = files.read_object(f"{known.store.instance_directory(id)}/{files.ARGS}")
             changed = [name for name, value in wanted.items() if name not in args or args[name] != value]
             if args and changed:
                 told = ", ".join(f"{name}={_short(args.get(name))}" for name in changed)
@@ -270,15 +269,6 @@ class Explainer:
                     if attempt.state == "done" and attempt.ended is not None:
                         found[attempt.nonce] = attempt.ended
         return found
-
-
-def _read_json(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            found = json.load(file)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _some(tasks: Sequence[TaskBase[Any]]) -> str:

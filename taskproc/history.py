@@ -5,7 +5,6 @@ A line that was cut short or damaged is passed over.
 """
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections import Counter
@@ -16,7 +15,7 @@ from typing import Any, Literal, cast
 from . import ledger
 from .outline import Outline, OutlinedTask, read_outline
 from .store import Cache
-from .store.files import ATTEMPT, RESULT, DamagedResultError, peek
+from .store.files import ATTEMPT, RESULT, DamagedResultError, peek, read_object
 
 RunStatus = Literal["running", "done", "failed", "interrupted", "died"]
 TaskStatus = Literal["cached", "waiting", "queued", "running", "done", "failed", "cancelled", "lost"]
@@ -409,7 +408,7 @@ _NOTHING = _Known()
 def _described(
     directory: str, opening: Mapping[str, Any], closing: Mapping[str, Any], alive: bool | None = None
 ) -> Run:
-    info = _info(directory)
+    info = read_object(f"{directory}/run.json")
     status = closing.get("status")
     if status not in ("done", "failed", "interrupted"):
         alive = ledger.driver_lives(directory) if alive is None else alive
@@ -439,15 +438,6 @@ def _has_result(directory: str, nonce: str) -> bool:
     except DamagedResultError:
         return False
     return meta is not None and meta.commit.hex() == nonce
-
-
-def _info(directory: str) -> Mapping[str, Any]:
-    try:
-        with open(f"{directory}/run.json", encoding="utf-8", errors="replace") as file:
-            found = json.load(file)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _a(kind: type, value: Any) -> Any:

@@ -1,7 +1,6 @@
 """A report on a run, as a page: what took how long and where, what was cached, what failed, and what to speed up."""
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -141,7 +140,7 @@ def _failures(tasks: Sequence[TaskState], numbers: Mapping[str, int], base: Path
 def _left_by(task: TaskState, base: Path | None, with_logs: bool) -> dict[str, Any]:
     """Give what a failed task left in its directory, unless another attempt has been there since."""
     nonce = task.last.nonce if task.last else ""
-    failure = _read_failure(task.directory)
+    failure = files.read_object(f"{task.directory}/{files.FAILURE}")
     if not os.path.isdir(task.directory) or failure.get("nonce", nonce) != nonce:
         return {"directory": "", "logs": [], "traceback": ""}
     names = [name for name in (files.STDOUT, files.STDERR) if os.path.exists(f"{task.directory}/{name}")]
@@ -152,15 +151,6 @@ def _left_by(task: TaskState, base: Path | None, with_logs: bool) -> dict[str, A
     printed = files.STDERR in names
     traceback = "" if printed or not with_logs else str(failure.get("traceback", ""))
     return {"directory": link(task.directory, base), "logs": logs, "traceback": traceback}
-
-
-def _read_failure(directory: str) -> Mapping[str, Any]:
-    try:
-        with open(f"{directory}/{files.FAILURE}", encoding="utf-8", errors="replace") as file:
-            found = json.load(file)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _timeline_data(lanes: Timeline, numbers: Mapping[str, int], began: float) -> dict[str, Any]:

@@ -378,6 +378,18 @@ def load_failure(directory: str, nonce: str) -> tuple[dict[str, Any], bytes] | N
         return None
 
 
+def read_object(path: str) -> dict[str, Any]:
+    """Read the JSON object in a file; an empty one if there is none, or it is damaged."""
+    import json
+
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _link(directory: str, deps: Mapping[str, str]) -> None:
     if len(deps) > MOST_LINKS:
         import json

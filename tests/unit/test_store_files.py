@@ -166,3 +166,14 @@ class TestInstanceDirectory:
         assert files.load_failure(str(tmp_path), "other") is None
         (tmp_path / files.FAILURE).write_text("{")
         assert files.load_failure(str(tmp_path), "nonce") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b'{"a": 1}', {"a": 1}), (b'{"a": "\xff"}', {"a": "\ufffd"}), (b'{"a": ', {}), (b"[1]", {}), (b"[" * 100_000, {})],
+    ids=["whole", "not UTF-8", "cut", "no object", "too deep"],
+)
+def test_object_that_cannot_be_read_is_empty(tmp_path: Path, content: bytes, found: dict[str, Any]):
+    (tmp_path / "o.json").write_bytes(content)
+    assert files.read_object(str(tmp_path / "o.json")) == found
+    assert files.read_object(str(tmp_path / "none.json")) == {}
