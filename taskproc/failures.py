@@ -1,7 +1,6 @@
 """From the end of an attempt to the error that a person reads."""
 from __future__ import annotations
 
-import os
 import pickle
 import types
 from pathlib import Path
@@ -92,11 +91,5 @@ def _can_be_pickled(value: Any) -> bool:
 
 def last_lines(path: str) -> list[str]:
     """Read the end of a log."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _SHOWN_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
+    text, _ = files.read_end(path, _SHOWN_BYTES)
     return text.splitlines()[-_SHOWN_LINES:]

@@ -390,6 +390,22 @@ def read_object(path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def read_end(path: str, most: int) -> tuple[str, bool]:
+    """Read the end of a log, and whether that is all of it; nothing if it is not there.
+
+    Args:
+        path: The log, which may be growing.
+        most: How many bytes to read.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - most))
+            return file.read().decode("utf-8", "replace"), size <= most
+    except OSError:
+        return "", True
+
+
 def _link(directory: str, deps: Mapping[str, str]) -> None:
     if len(deps) > MOST_LINKS:
         import json

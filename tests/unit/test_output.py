@@ -19,6 +19,7 @@ from taskproc.errors import FailedTaskError, FailedTasksError, WorkerDiedError
 from taskproc.failures import cause_of, last_lines
 from taskproc.frames import FrameBuffer, frame, pack_group, read_frame, unpack_group, write_frame
 from taskproc.outcome import Outcome
+from taskproc.pages.logs import end_of_log
 
 
 class Step(TaskBase):
@@ -136,6 +137,16 @@ class TestFailures:
         assert last_lines(str(path))[-1].startswith("line 99999")
         assert len(last_lines(str(path))) == 10
         assert last_lines(str(tmp_path / "none")) == []
+
+    def test_end_of_a_log_on_a_page_begins_with_a_line(self, tmp_path: Path):
+        path = tmp_path / "log"
+        path.write_bytes(b"".join(b"line %d\n" % n for n in range(1000)))
+        shown = end_of_log(str(path))
+        assert shown.startswith("[...]\nline ")
+        assert shown.endswith("line 999\n")
+        path.write_bytes(b"all\nof it")
+        assert end_of_log(str(path)) == "all\nof it"
+        assert end_of_log(str(tmp_path / "none")) == ""
 
     def test_several_failures_name_each(self, tmp_path: Path):
         errors = [
