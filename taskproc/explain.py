@@ -61,16 +61,7 @@ class Explainer:
     @cached_property
     def ids(self) -> dict[int, int]:
         """The ids of those nodes that have one."""
-        nodes_of: dict[type, list[int]] = {}
-        for node, task in enumerate(self._graph.tasks):
-            nodes_of.setdefault(type(task), []).append(node)
-        found = {}
-        for cls, nodes in nodes_of.items():
-            ids = self._graph.classes[cls].store.ids.lookup([self._graph.digest(node) for node in nodes])
-            for node in nodes:
-                if self._graph.digest(node) in ids:
-                    found[node] = ids[self._graph.digest(node)]
-        return found
+        return self._graph.ids()
 
     @cached_property
     def causes(self) -> list[int]:

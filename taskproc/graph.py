@@ -97,6 +97,14 @@ class TaskGraph:
         """Give the identity of a node's task."""
         return self.tasks[node]._task.digest
 
+    def by_class(self, nodes: Iterable[int]) -> dict[type, list[int]]:
+        """Group nodes by the classes of their tasks."""
+        tasks = self.tasks
+        nodes_of: dict[type, list[int]] = {}
+        for node in nodes:
+            nodes_of.setdefault(type(tasks[node]), []).append(node)
+        return nodes_of
+
     def read_sources(self, *, helpers: bool) -> None:
         """Read the source of every class, and say so once of those that have none.
 
@@ -114,15 +122,20 @@ class TaskGraph:
     def read_results(self) -> list[Meta | None]:
         """Read the provenance of every task's result, class by class."""
         metas: list[Meta | None] = [None] * len(self.tasks)
-        nodes_of: dict[type, list[int]] = {}
-        for node, task in enumerate(self.tasks):
-            nodes_of.setdefault(type(task), []).append(node)
-        for cls, nodes in nodes_of.items():
+        for cls, nodes in self.by_class(range(len(self))).items():
             self.classes[cls].store.ids.look_again()
             found = self.classes[cls].store.peek([self.digest(node) for node in nodes])
             for node, meta in zip(nodes, found, strict=True):
                 metas[node] = meta
         return metas
+
+    def ids(self) -> dict[int, int]:
+        """Read the ids of those nodes that have one, class by class."""
+        found: dict[int, int] = {}
+        for cls, nodes in self.by_class(range(len(self))).items():
+            ids = self.classes[cls].store.ids.lookup([self.digest(node) for node in nodes])
+            found.update((node, ids[digest]) for node in nodes if (digest := self.digest(node)) in ids)
+        return found
 
     def to_networkx(self) -> networkx.DiGraph:
         """Give the graph to networkx: nodes by number with their `task`, edges from upstream to downstream."""

@@ -77,9 +77,7 @@ class JobMaker:
         Raises:
             BackendError: A class's backend cannot be had, or does not take its options.
         """
-        nodes_of: dict[type, list[int]] = {}
-        for node in self.plan.stale:
-            nodes_of.setdefault(type(self.graph.tasks[node]), []).append(node)
+        nodes_of = self.graph.by_class(self.plan.stale)
         for cls, nodes in nodes_of.items():
             if not cls._task_config.interactive and not callable(cls._task_config.backend_options):  # type: ignore[attr-defined]  # a task class
                 self.place(nodes[0], 0)
@@ -205,10 +203,7 @@ class JobMaker:
 
     def look_up(self, nodes: Iterable[int]) -> None:
         """Go by the ids that other drivers may have noted for these nodes since this run set its own aside."""
-        nodes_of: dict[type, list[int]] = {}
-        for node in self._fresh.intersection(nodes):
-            nodes_of.setdefault(type(self.graph.tasks[node]), []).append(node)
-        for cls, among in nodes_of.items():
+        for cls, among in self.graph.by_class(self._fresh.intersection(nodes)).items():
             table = self.graph.classes[cls].store.ids
             table.look_again()
             ids = table.lookup([self.graph.digest(node) for node in among])

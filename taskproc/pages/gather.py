@@ -35,8 +35,8 @@ def gather_graph(plan: Plan, choice: BackendChoice, cache: Cache) -> ShownGraph:
         choice: Says which backend a task would run on.
         cache: Where the results and the runs are.
     """
-    told = _Told(plan, run_directories(cache.runs)[:_MOST_RUNS])
-    ids = _ids(plan)
+    ids = plan.graph.ids()
+    told = _Told(plan, ids, run_directories(cache.runs)[:_MOST_RUNS])
     with_logs = set(_by_interest(plan, told)[:_MOST_LOGS])
     arguments = [_arguments(task) for task in plan.graph.tasks]
     told_briefly = briefs([task.task_name for task in plan.graph.tasks], arguments)
@@ -55,38 +55,26 @@ class _Told:
         lately: What a node that must run did in the newest run that had it, if it failed, or if the run goes on.
     """
 
-    def __init__(self, plan: Plan, runs: Sequence[str]) -> None:
+    def __init__(self, plan: Plan, ids: Mapping[int, int], runs: Sequence[str]) -> None:
         self.made: dict[int, Attempt] = {}
         self.lately: dict[int, TaskState] = {}
         commits = {meta.commit.hex(): node for node, meta in enumerate(plan.metas) if meta is not None}
-        ids = {(plan.graph.tasks[node].task_name, id): node for node, id in _ids(plan).items() if plan.reasons[node]}
+        wanted = {(plan.graph.tasks[node].task_name, id): node for node, id in ids.items() if plan.reasons[node]}
         for directory in runs:
-            if not commits and not ids:
+            if not commits and not wanted:
                 break
-            self._read(RunReader(directory), commits, ids)
+            self._read(RunReader(directory), commits, wanted)
 
-    def _read(self, reader: RunReader, commits: dict[str, int], ids: dict[tuple[str, int], int]) -> None:
+    def _read(self, reader: RunReader, commits: dict[str, int], wanted: dict[tuple[str, int], int]) -> None:
         """Take in what a run tells, and take that off what is still to be found."""
         for task in reader.tasks():
             for attempt in task.attempts:
                 node = commits.pop(attempt.nonce, None)
                 if node is not None:
                     self.made[node] = attempt
-            node = ids.pop((task.name, task.id), None) if task.attempts or reader.run.alive else None
+            node = wanted.pop((task.name, task.id), None) if task.attempts or reader.run.alive else None
             if node is not None and (task.state in ("failed", "running") or reader.run.alive):
                 self.lately[node] = task
-
-
-def _ids(plan: Plan) -> dict[int, int]:
-    """Give the ids of those nodes that have one."""
-    nodes_of: dict[type, list[int]] = {}
-    for node, task in enumerate(plan.graph.tasks):
-        nodes_of.setdefault(type(task), []).append(node)
-    ids: dict[int, int] = {}
-    for cls, nodes in nodes_of.items():
-        known = plan.graph.classes[cls].store.ids.lookup([plan.graph.digest(node) for node in nodes])
-        ids.update((node, known[digest]) for node in nodes if (digest := plan.graph.digest(node)) in known)
-    return ids
 
 
 def _by_interest(plan: Plan, told: _Told) -> list[int]:
