@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import ledger
-from .graph import Plan, TaskClass
+from .graph import FORCED, Plan, TaskClass, follows_upstream
 from .history import RunReader, TaskState
 from .source import source_diff
 from .store import files
@@ -85,8 +85,8 @@ class Explainer:
             found.append(self._without_result(node, thorough))
         elif thorough and (damage := self._damage(node)):
             found.append(damage)
-        if self._plan.reasons[node] == "asked for by force":
-            found.append(Reason("forced", "it is asked for by force"))
+        if self._plan.reasons[node] == FORCED:
+            found.append(Reason("forced", f"it is {FORCED}"))
         stale = [up for up in self._graph.upstreams[node] if self._plan.reasons[up]]
         if stale:
             found.append(Reason("upstream runs", self._upstreams_text(node, stale)))
@@ -102,7 +102,7 @@ class Explainer:
         """Whether its upstreams are its only reason."""
         meta = self._plan.metas[node]
         return (
-            self._plan.reasons[node].startswith("its upstream ")
+            follows_upstream(self._plan.reasons[node])
             and meta is not None
             and not self._has_other_source(node, meta)
         )

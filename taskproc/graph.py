@@ -24,6 +24,8 @@ __all__ = ["FailedTaskError", "Plan", "TaskClass", "TaskGraph"]
 _LOGGER = logging.getLogger(__name__)
 NO_SOURCE = b"\0" * 16
 NO_UPSTREAMS = blake2b(digest_size=16).digest()
+FORCED = "asked for by force"
+_ITS_UPSTREAM = "its upstream "
 
 
 @dataclass
@@ -176,7 +178,7 @@ class Plan:
         self.metas = graph.read_results()
         self.reasons = [""] * len(graph)
         for node in forced:
-            self.reasons[node] = "asked for by force"
+            self.reasons[node] = FORCED
         for node in range(len(graph)):
             if not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, self.metas[node])
@@ -189,7 +191,7 @@ class Plan:
         upstreams = self.graph.upstreams[node]
         for up in upstreams:
             if self.reasons[up]:
-                return f"its upstream {self.graph.tasks[up]!r} runs"
+                return f"{_ITS_UPSTREAM}{self.graph.tasks[up]!r} runs"
         if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
             return "its source changed"
         if upstreams and meta.upstreams != self.upstreams_digest(node):
@@ -216,6 +218,20 @@ class Plan:
             name = self.graph.tasks[node]._task_config.name
             counts[name] = counts.get(name, 0) + 1
         return counts
+
+
+def follows_upstream(reason: str) -> bool:
+    """Whether a plan's reason is that an upstream of the task runs."""
+    return reason.startswith(_ITS_UPSTREAM)
+
+
+def general_reason(reason: str) -> str:
+    """Leave out of a plan's reason which upstream it is, as there may be as many as tasks.
+
+    >>> general_reason("its upstream Load(n=3) runs")
+    'an upstream runs'
+    """
+    return "an upstream runs" if follows_upstream(reason) else reason
 
 
 _told: set[str] = set()

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from .graph import Plan
 
 FILE = "outline.json.gz"
-_AN_UPSTREAM_RUNS = "an upstream runs"
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,8 @@ def write_outline(directory: str, plan: Plan, ids: Sequence[int], limits: Mappin
         ids: The tasks' ids, by node.
         limits: The most tasks at once, per channel or task name.
     """
+    from .graph import general_reason  # which a reader of outlines does not need
+
     graph, stale, reasons = plan.graph, plan.stale, plan.reasons
     classes = {cls: number for number, cls in enumerate(graph.classes)}
     shown: dict[str, int] = {}
@@ -83,7 +84,7 @@ def write_outline(directory: str, plan: Plan, ids: Sequence[int], limits: Mappin
         "class": [classes[type(graph.tasks[node])] for node in stale],
         "id": [ids[node] for node in stale],
         "label": [repr(graph.tasks[node]) for node in stale],
-        "reason": [shown.setdefault(_general(reasons[node]), len(shown)) for node in stale],
+        "reason": [shown.setdefault(general_reason(reasons[node]), len(shown)) for node in stale],
         "upstreams": [[up for up in dict.fromkeys(graph.upstreams[node]) if reasons[up]] for node in stale],
         "reasons": list(shown),
     }
@@ -112,8 +113,3 @@ def _read(content: dict[str, Any]) -> Outline:
         for node, number, id, label, reason, ups in zip(*(content[name] for name in names), strict=True)
     }
     return Outline(tasks)
-
-
-def _general(reason: str) -> str:
-    """Leave out which upstream it is: the outline tells, and there are as many as tasks."""
-    return _AN_UPSTREAM_RUNS if reason.startswith("its upstream ") else reason

@@ -1,7 +1,6 @@
 """`--dry-run`: what would run, why, on which backend, and what a scheduler would be told."""
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
     from ..task import TaskBase
 
 _SHOWN_TASKS = 5
-_UPSTREAM = re.compile(r"its upstream .* runs", re.DOTALL)
 
 
 def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
     """Print what a run would do."""
+    from ..graph import general_reason
     from ..preview import Preview
     from ..settings import load_settings
     from ..store import current_cache
@@ -35,7 +34,7 @@ def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
         for one in tasks[:_SHOWN_TASKS]:
             click.echo(f"    {_short(repr(one.task))}: {_short(one.reason)}")
         if len(tasks) > _SHOWN_TASKS:
-            reasons = Counter(_UPSTREAM.sub("an upstream runs", one.reason) for one in tasks[_SHOWN_TASKS:])
+            reasons = Counter(general_reason(one.reason) for one in tasks[_SHOWN_TASKS:])
             told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
             click.echo(f"    ... and {len(tasks) - _SHOWN_TASKS} more: {told}")
     _print_submissions(preview)
