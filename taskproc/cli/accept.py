@@ -38,8 +38,9 @@ def accept(
     from ..graph import TaskGraph
     from ..store import current_cache
 
-    _, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
+    settings, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
     graph = TaskGraph(task, current_cache())
+    graph.read_sources(helpers=settings.detect_helper_change)
     superseded = _superseded(graph, classes)
     if not superseded:
         click.echo("Nothing to accept: no result was made by another source.")
@@ -58,10 +59,7 @@ def accept(
 
 def _superseded(graph: TaskGraph, classes: Sequence[str]) -> list[tuple[TaskClass, list[bytes]]]:
     """Give the classes with results by other sources, and the digests of these, one for each result."""
-    from ..settings import Context
-
     chosen = _chosen(list(graph.classes.values()), classes)
-    graph.read_sources(helpers=Context.detect_helper_change)
     stored: dict[str, list[bytes]] = {}
     for node, meta in enumerate(graph.read_results()):
         known = graph.class_of(node)

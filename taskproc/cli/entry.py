@@ -33,9 +33,11 @@ def load_entry_point(
         click.UsageError: The file, the class or an argument is not as named.
         TaskFileError: The user's own code failed.
     """
+    from ..settings import load_settings
     from .values import entry_arguments
 
     file = find_task_file(taskfile)
-    settings = use_settings_near(file.path, cache_dir)
+    use_settings_near(file.path, cache_dir)
     cls = entry_point(file, file.load(), name)
-    return settings, construct(file, cls, entry_arguments(cls, arguments, kwargs or {}))
+    task = construct(file, cls, entry_arguments(cls, arguments, kwargs or {}))
+    return load_settings(None), task  # after the file, which may assign some (Context)

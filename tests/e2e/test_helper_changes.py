@@ -92,6 +92,17 @@ def test_accept_takes_the_classes_named_and_refuses_others(lab: Command) -> None
     assert "did you mean 'Other'" in wrong.err
 
 
+def test_what_the_file_assigns_counts_for_every_command(lab: Command) -> None:
+    assigned = "from taskproc import Context; Context.detect_helper_change = True"
+    lab.file(TASKS.replace("from helpers", f"{assigned}\n    from helpers"))
+    lab.file(HELPERS.replace("FACTOR = 2", "FACTOR = 3"), "helpers.py")
+    off = {"TP_DETECT_HELPER_CHANGE": "0"}
+    assert "Load(): its source changed" in lab("tasks.py", "--dry-run", **off).out
+    assert "its source changed" in lab("why", "tasks.py", "Load", **off).out
+    assert "Load()  stale: its source changed" in lab("graph", "tasks.py", "-f", "text", **off).out
+    assert "Accepted the results of 1 task." in lab("accept", "tasks.py", "-y", **off).out
+
+
 def test_a_script_and_its_neighbours_count_too(run_script: ScriptRunner) -> None:
     script = """
 import sys
