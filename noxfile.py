@@ -21,7 +21,6 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PLUGINS = sorted(f"./{project.parent}" for project in Path("contrib").glob("*/pyproject.toml"))
 PINNED = ["-q", "-c", "constraints.txt"]
-APART = ["-n", "4", "--dist", "loadgroup"]  # tests/sharing.py keeps some together
 MOST_LATE = 12
 
 # A job that a script starts in the background has these ignored, and would hand that on to all processes that the
@@ -98,7 +97,7 @@ def add_quick_session(version: str, interpreter: str) -> None:
         session.install(*PINNED, "--no-build-isolation", "--group", "test", *projects)
         # What may differ between versions of Python: the API, identity, sources, pickles, the two kinds of worker.
         quick = ["tests/unit", "tests/compat", "tests/e2e/test_where_tasks_are_defined.py"]
-        run_tests(session, *APART, "-m", "not slow", *quick)
+        run_tests(session, *at_once(4), "-m", "not slow", *quick)
 
 
 def add_static_session(version: str) -> None:
@@ -127,14 +126,19 @@ def plugins(session: nox.Session) -> None:
         with session.chdir(plugin):
             session.run("python", "-m", "mypy", *map(str, Path().glob("taskproc_*")))
             alone = "dask" in plugin  # all its clusters would serve their pages on one port
-            run_tests(session, *(() if alone else ("-n", "4", "--dist", "worksteal")))
+            run_tests(session, *([] if alone else at_once(4, "worksteal")))
 
 
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """Run the whole suite on the Python of `.venv`, and report the coverage."""
     # Three of the six will have a cluster each, and mostly wait for it.
-    run_tests(session, *APART, "-n", "6", "--cov", "--cov-report=term", "--durations=20")
+    run_tests(session, *at_once(6), "--cov", "--cov-report=term", "--durations=20")
+
+
+def at_once(number: int, spread: str = "loadgroup") -> list[str]:
+    """Have so many tests run at a time; with `loadgroup`, those that tests/sharing.py names stay together."""
+    return ["-n", str(number), "--dist", spread]
 
 
 def run_tests(session: nox.Session, *how: str) -> None:
