@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,16 @@ class ScriptRunner:
     def __call__(self, text: str, name: str = "script.py", *, check: bool = True, **others: Any) -> Ended:
         """Write a script, run it to its end, and see that it went well."""
         return self.run([sys.executable, str(self.write(text, name))], check=check, **others)
+
+    def cells(self, cells: Sequence[str]) -> Ended:
+        """Run cells one by one in a shell of IPython, as a notebook does, and see that they went well."""
+        script = f"""
+            from IPython.core.interactiveshell import InteractiveShell
+            shell = InteractiveShell.instance()
+            for cell in {cells!r}:
+                shell.run_cell(cell, store_history=True).raise_error()
+        """
+        return self(script, "notebook.py", env={"IPYTHONDIR": str(self.home / "ipython")})
 
     def write(self, text: str, name: str) -> Path:
         """Write a script or a module beside the others."""

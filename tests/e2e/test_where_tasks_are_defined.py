@@ -114,25 +114,10 @@ def test_interactive_prompt(run_script: ScriptRunner):
 
 def test_notebook_cells(run_script: ScriptRunner):
     pytest.importorskip("IPython")
-    run_script.write(
-        f"""
-        from IPython.core.interactiveshell import InteractiveShell
-        shell = InteractiveShell.instance()
-        def run(cell):
-            shell.run_cell(cell, store_history=True).raise_error()
-        cell = {TASKS!r}
-        report = {REPORT.format(how="")!r}
-        run(cell)
-        run(report)
-        run(cell)
-        run(report)
-        run(cell.replace('3 * record.value', '4 * record.value').replace("return triple", "return  triple"))
-        run(cell.replace('print("up")', 'print("changed")'))
-        run(report)
-        """,
-        "notebook.py",
-    )
-    ended = run_script.run([sys.executable, "notebook.py"], env={"IPYTHONDIR": str(run_script.home / "ipython")})
+    report = REPORT.format(how="")
+    other = TASKS.replace("3 * record.value", "4 * record.value").replace("return triple", "return  triple")
+    changed = TASKS.replace('print("up")', 'print("changed")')
+    ended = run_script.cells([TASKS, report, TASKS, report, other, changed, report])
     assert ended.out == "42 2\n42 0\n42 2\n"
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -316,7 +315,7 @@ def test_it_costs_once_per_file_however_many_classes_share_it(write, monkeypatch
     assert len(reads) == 150
 
 
-def test_notebook_cells(tmp_path):
+def test_notebook_cells(run_script):
     pytest.importorskip("IPython")
     cells = [
         "from taskproc.source import normalised_source",
@@ -329,16 +328,7 @@ def test_notebook_cells(tmp_path):
         "two = normalised_source(A, object)",
         "import json; print('>>' + json.dumps([one, two]))",
     ]
-    script = (
-        "from IPython.core.interactiveshell import InteractiveShell\n"
-        "shell = InteractiveShell.instance()\n"
-        f"for cell in {cells!r}:\n"
-        "    shell.run_cell(cell, store_history=True).raise_error()\n"
-    )
-    environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    first, second = eval(done.stdout.split(">>")[-1])
+    first, second = eval(run_script.cells(cells).out.split(">>")[-1])
     assert "'first'" in first
     assert "K = 1" in first
     assert "'second'" in second

@@ -400,7 +400,7 @@ from taskproc.source import normalised_source
         done = subprocess.run([python, "-i"], input="\n".join(lines), capture_output=True, text=True)
         return done.stdout.split(">>")[-1].split("<<")[0]
 
-    def test_notebook_cells(self, tmp_path):
+    def test_notebook_cells(self, run_script):
         pytest.importorskip("IPython")
         cells = [
             self.PREPARE,
@@ -414,16 +414,7 @@ from taskproc.source import normalised_source
             "texts.append(normalised_source(B, object))",
             "import json; print('>>' + json.dumps(texts))",
         ]
-        script = (
-            "from IPython.core.interactiveshell import InteractiveShell\n"
-            "shell = InteractiveShell.instance()\n"
-            f"for cell in {cells!r}:\n"
-            "    shell.run_cell(cell, store_history=True).raise_error()\n"
-        )
-        environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        first, second, third = json.loads(done.stdout.split(">>")[-1])
+        first, second, third = json.loads(run_script.cells(cells).out.split(">>")[-1])
         assert "'first'" in first
         assert "n = 1" in first
         assert "'second'" in second
