@@ -1,6 +1,7 @@
 """Where output goes, and how messages travel between a driver and its workers."""
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pickle
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from taskproc import TaskBase
 from taskproc.capture import ThreadCapture
-from taskproc.ended import signal_name
+from taskproc.ended import Ended, signal_name
 from taskproc.errors import FailedTaskError, FailedTasksError, WorkerDiedError
 from taskproc.failures import cause_of, last_lines
 from taskproc.frames import FrameBuffer, frame, pack_group, read_frame, unpack_group, write_frame
@@ -126,6 +127,10 @@ class TestFailures:
     )
     def test_cause_is_told_in_the_systems_words(self, tmp_path: Path, outcome: Outcome, said: str):
         assert said in str(cause_of(outcome, str(tmp_path), "nonce"))
+
+    def test_what_a_worker_says_has_the_fields_of_an_outcome_in_order(self):
+        assert list(Ended._fields) == [field.name for field in dataclasses.fields(Outcome)]
+        assert pickle.loads(pickle.dumps(Ended())) == Outcome("ended")
 
     def test_signals_have_names(self):
         assert signal_name(15) == "SIGTERM"
