@@ -4,14 +4,16 @@
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "1.0.0"
 
 from .errors import FailedTaskError, FailedTasksError, TaskprocError
-from .task import Const, Req, Requires, RequiresDict, RequiresList, Task, TaskBase
+from .task import Const, Req, Requires, RequiresDict, RequiresList, TaskBase
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from .protocols import Task
     from .settings import Context
 
 __all__ = [
@@ -31,10 +33,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Settings read files and the environment, which a worker need not do.
+    # Settings read files and the environment, and the type of tasks needs `typing`, which workers do without.
     if name == "Context":
         from .settings import Context
 
         return Context
+    if name == "Task":
+        from .protocols import Task
+
+        return Task
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -11,6 +11,7 @@ except ImportError:
     sys.path.append(os.path.dirname(_package))
 
 if __name__ == "__main__":
-    from taskproc.serve import main
-
-    main(sys.argv[1:])
+    program, *arguments = sys.argv[1:]
+    module = {"serve": "taskproc.serve", "one": "taskproc.alone", "staged": "taskproc.element"}[program]
+    __import__(module)
+    sys.modules[module].main(*arguments)

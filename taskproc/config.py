@@ -5,16 +5,18 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import TaskDefinitionError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal
+
     from .arguments import Binder
     from .task import TaskBase
 
-OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
-StoreKind = Literal["tree", "packed"]
+    OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
+    StoreKind = Literal["tree", "packed"]
 
 
 class TaskConfig:

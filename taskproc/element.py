@@ -4,22 +4,23 @@ How a set lies on disk is told in `staging`, which workers do not import: it cos
 """
 from __future__ import annotations
 
+import atexit
 import os
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from .alone import run_alone
 from .ended import BEGUN_BEFORE, Ended
 from .frames import unpack_group
 from .handover import read_payload
-from .serve import BOOTSTRAP, run_alone
 from .store import files
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
+    from typing import NoReturn
 
 
-def run_element(staged: str, index: str, variable: str = "", first: str = "0", start: str = "0") -> None:
+def main(staged: str, index: str, variable: str = "", first: str = "0", start: str = "0") -> None:
     """Run one element's payloads, one after another, and leave a mark for each.
 
     When one of them runs a graph of its own, which may need one that stands behind it, those go on in a second process.
@@ -51,14 +52,14 @@ def run_element(staged: str, index: str, variable: str = "", first: str = "0", s
         if rest.process is not None:
             codes.append(rest.process.wait())
             break
-    sys.exit(max(codes, default=0))
+    _leave(max(codes, default=0))
 
 
 class _Rest:
     """The process for the payloads behind one that runs a graph of its own.
 
     Args:
-        arguments: Those of `run_element`.
+        arguments: Those of `main`.
         needed: Whether there are any.
     """
 
@@ -72,12 +73,29 @@ class _Rest:
         if self._needed and self.process is None:
             import subprocess
 
+            from .serve import BOOTSTRAP
+
             self.process = subprocess.Popen([sys.executable, BOOTSTRAP, "staged", *self._arguments])
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process: at once where its tasks have loaded so little that nothing can be left to take down."""
+    if "threading" in sys.modules:
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
+    os._exit(status)
 
 
 def _mark(staged: str, nonce: str, ended: Ended) -> None:
     """Leave a job's end mark, with the reason for its end as content."""
     path = f"{staged}/ended/{nonce}-{ended.exit_code}"
-    with suppress(OSError):  # on a full disk the name alone must do
+    try:
         files.write_text(f"{path}.tmp", ended.reason)
+    except OSError:  # on a full disk the name alone must do
+        pass
     os.replace(f"{path}.tmp", path)

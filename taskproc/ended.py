@@ -4,10 +4,12 @@
 """
 from __future__ import annotations
 
-import signal as signals
-from typing import TYPE_CHECKING, Any, NamedTuple
+from .lean import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .outcome import Outcome
 
 # The exit status of a worker on a cluster that found a task begun by an earlier copy of itself: EX_TEMPFAIL.
@@ -48,7 +50,9 @@ def signal_name(number: int) -> str:
     >>> signal_name(11)
     'SIGSEGV'
     """
+    from signal import Signals
+
     try:
-        return signals.Signals(number).name
+        return Signals(number).name
     except ValueError:
         return f"signal {number}"

@@ -1,11 +1,11 @@
 """Every error that taskproc raises on purpose; the class says who can act on it."""
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+    from typing import Any
 
     from .task import TaskBase
 

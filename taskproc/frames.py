@@ -7,9 +7,13 @@ unstarted, as `(nonce, "returned")`, and the worker itself is busy for as long a
 """
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+
+from .lean import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _LENGTH = struct.Struct("<Q")
 

@@ -6,19 +6,21 @@ user's own objects. `packing` makes payloads in the driver; this module holds th
 from __future__ import annotations
 
 import os
-import pickle
 import sys
-import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import __version__, store
 from .errors import ResultNotFoundError, TaskprocError
+from .lean import NamedTuple, pickle
 from .location import Location
 from .requires import PRIVATE
 from .store import files
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+    from weakref import WeakValueDictionary
+
     from .task import TaskBase
 
 _missing = object()
@@ -134,6 +136,11 @@ class ClassRef(NamedTuple):
 
 def register_here(cls: type) -> str:
     """Make a class known to workers in this very process, and give the token that finds it."""
+    global _here
+    if _here is None:
+        from weakref import WeakValueDictionary
+
+        _here = WeakValueDictionary()
     token = f"{os.getpid()}-{id(cls)}"
     _here[token] = cls
     return token
@@ -237,7 +244,7 @@ def forget_context(path: str) -> None:
     _applied.pop(path, None)
 
 
-_here: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
+_here: WeakValueDictionary[str, type] | None = None
 _bundles: dict[str, dict[str, type]] = {}
 
 
@@ -250,15 +257,14 @@ def _unpickle_body(body: bytes) -> Any:
 
 
 def _resolve(ref: ClassRef) -> type[TaskBase[Any]]:
-    cls: Any = _here.get(ref.token)
+    cls: Any = _here and _here.get(ref.token)
     if cls is not None:
         return cls  # type: ignore[no-any-return]  # what was registered
     if ref.bundle:
         return _read_bundle(ref.bundle)[ref.qualname]
-    import importlib
-
     try:
-        cls = importlib.import_module(ref.module)
+        __import__(ref.module)  # importlib would have to be imported first
+        cls = sys.modules[ref.module]
     except Exception as error:
         msg = f"the module {ref.module!r} cannot be imported on the worker: {type(error).__name__}: {error}"
         raise TaskprocError(msg) from error

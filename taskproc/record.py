@@ -1,24 +1,29 @@
 """What taskproc itself knows of a task, and how it shows one to people."""
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
 from .config import TaskConfig
+from .lean import local
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .task import TaskBase
 
 
 _PLAIN = frozenset((type(None), bool, int, float, str))
 
 
-class _Nesting(threading.local):
+class _Nesting(local):
     """How deep in the arguments of tasks this thread is: shown in full, a chain of tasks would have no end."""
 
     depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
 
 
 _nesting = _Nesting()
@@ -58,7 +63,7 @@ class TaskRecord:
         """Stand for this task in the arguments that another one shows: by its own, or further inside by its digest."""
         if _nesting.depth:
             return {"__digest__": self.digest.hex()}
-        with _one_deeper():
+        with _nesting:
             return {"__args__": self.args()}
 
 
@@ -67,19 +72,10 @@ def label(config: TaskConfig, bound: dict[str, Any], width: int = 80) -> str:
     if _PLAIN.issuperset(map(type, bound.values())):
         arguments = ", ".join([f"{name}={_cut(repr(value))}" for name, value in bound.items()])
     else:
-        with _one_deeper():
+        with _nesting:
             arguments = ", ".join([f"{name}={_short(value)}" for name, value in bound.items()])
     text = f"{config.short_name}({arguments})"
     return text if len(text) <= width else text[: width - 4] + "...)"
-
-
-@contextmanager
-def _one_deeper() -> Iterator[None]:
-    _nesting.depth += 1
-    try:
-        yield
-    finally:
-        _nesting.depth -= 1
 
 
 def _short(value: Any) -> str:

@@ -3,9 +3,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, Union, get_origin, overload
 
 from .errors import TaskDefinitionError
+from .lean import Generic, TypeVar, overload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from .protocols import Task
 
 K = TypeVar("K")
 S = TypeVar("S")
@@ -14,22 +20,6 @@ U = TypeVar("U")
 R = TypeVar("R", covariant=True)
 
 PRIVATE = "_requires__"
-
-
-class TaskLike(Protocol[R]):
-    """What a type checker sees of a task: the type of its result."""
-
-    def run_task(self) -> R:
-        """Compute the result."""
-        ...
-
-
-class Result(Protocol[R]):
-    """Anything that yields a value once its tasks have run."""
-
-    def get_task_result(self) -> R:
-        """Give the value."""
-        ...
 
 
 class Const(Generic[R]):
@@ -144,13 +134,6 @@ class MappedTask(Generic[R]):
         return MappedTask(self, key)
 
 
-Task = Union[TaskLike[R], MappedTask[R], Const[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
-"""What may be required: a task, a part of a task's result, or a `Const`.
-
-`Task[int]` has a result of type `int`. It is also the type of an argument: `def __init__(self, source: Task[int])`.
-"""
-
-
 class Req(Generic[T, R]):
     """A requirement: holds a task, or a list or dict of tasks; reading it gives their results.
 
@@ -183,21 +166,30 @@ class Req(Generic[T, R]):
         return resolve(held)
 
 
-Requires = Req[Task[R], R]
-"""One task.
+if TYPE_CHECKING:
+    Requires = Req[Task[R], R]
+    RequiresList = Req[Sequence[Task[R]], list[R]]
+    RequiresDict = Req[Mapping[K, Task[R]], dict[K, R]]
+else:
 
-`count: Requires[int]` is set to a `Task[int]` in `__init__`, and is an `int` in `run_task`.
-"""
-RequiresList = Req[Sequence[Task[R]], list[R]]
-"""A list of tasks.
+    class Requires(Req):
+        """One task.
 
-`counts: RequiresList[int]` is set to a list of `Task[int]`, and is a `list[int]` in `run_task`.
-"""
-RequiresDict = Req[Mapping[K, Task[R]], dict[K, R]]
-"""A dict of tasks.
+        `count: Requires[int]` is set to a `Task[int]` in `__init__`, and is an `int` in `run_task`.
+        """
 
-`named: RequiresDict[str, int]` is set to a dict from `str` to `Task[int]`, and is a `dict[str, int]` in `run_task`.
-"""
+    class RequiresList(Req):
+        """A list of tasks.
+
+        `counts: RequiresList[int]` is set to a list of `Task[int]`, and is a `list[int]` in `run_task`.
+        """
+
+    class RequiresDict(Req):
+        """A dict of tasks.
+
+        `named: RequiresDict[str, int]` is set to a dict from `str` to `Task[int]`, and is a `dict[str, int]` in
+        `run_task`.
+        """
 
 
 def resolve(held: Any) -> Any:
@@ -265,15 +257,20 @@ def _is_requirement(annotation: Any, scopes: Sequence[Mapping[str, Any]]) -> boo
     if not isinstance(annotation, str):
         annotation = getattr(annotation, "__forward_arg__", annotation)
     if not isinstance(annotation, str):
-        return annotation is Req or get_origin(annotation) is Req
+        return _is_req(annotation)
     head, *attributes = annotation.strip("'\" ").partition("[")[0].strip().split(".")
     for scope in scopes:
         if head in scope:
             found = scope[head]
             for attribute in attributes:
                 found = getattr(found, attribute, None)
-            return found is Req or get_origin(found) is Req
+            return _is_req(found)
     return (attributes or [head])[-1] in ("Requires", "RequiresList", "RequiresDict", "Req")
+
+
+def _is_req(annotation: Any) -> bool:
+    """Whether this is `Req` or one of its kinds, subscripted or not."""
+    return Req in getattr(getattr(annotation, "__origin__", annotation), "__mro__", ())
 
 
 def not_a_task(owner: str, name: str, key: str | None, value: Any) -> TaskDefinitionError:

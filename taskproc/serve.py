@@ -1,51 +1,42 @@
-"""The main programs of worker processes.
-
-`serve`: fed by a pipe, one payload after another. `one`: a single payload from a file, behind a prefix command.
-`staged`: the payloads of one element of a set, on a cluster's node.
-"""
+"""A worker process that its driver feeds by a pipe, one payload after another."""
 from __future__ import annotations
 
 import atexit
 import os
-import pickle
-import signal
-import stat
 import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
 
 from . import worker
+from .capture import DescriptorCapture
 from .ended import Ended
 from .frames import frame, read_frame, unpack_group
-from .handover import Assignment, read_payload
-from .watch import Watch
-from .worker import Attempt, captured_descriptors, run_assignment
+from .handover import read_payload
+from .lean import Lock, pickle, start_thread
+from .watch import Watch, detach_stdin, hold_run
+from .worker import run_assignment
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from queue import SimpleQueue
+    from typing import BinaryIO
 
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")
 
 
-def main(arguments: list[str]) -> None:
-    """Run the program that the first argument names."""
-    program, *rest = arguments
-    {"serve": serve, "one": run_one, "staged": run_staged}[program](*rest)
-
-
-def serve(run_directory: str) -> None:
+def main(run_directory: str) -> None:
     """Run payloads from the standard input until it ends, answering each on what was the standard output."""
+    import signal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     incoming = os.fdopen(os.dup(0), "rb", buffering=1 << 16)
     answers = os.dup(1)
     life = os.dup(0)
-    _detach_stdin()
-    _hold_run(run_directory)
-    _capture(run_directory)
-    _Server(incoming, answers, Watch(life, True, _show_output)).run()
+    detach_stdin()
+    hold_run(run_directory)
+    worker.descriptors = DescriptorCapture(f"{run_directory}/output")
+    _Server(incoming, answers, Watch(life, direct=True)).run()
     # What tasks registered is still called; threads that they left behind must not hold the driver up.
     atexit._run_exitfuncs()
     os._exit(0)
@@ -59,7 +50,7 @@ class _Server:
         self._answers = answers
         self._watch = watch
         self._group: deque[bytes] = deque()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._nesting = False
         self._arrivals: SimpleQueue[bytes | None] | None = None
 
@@ -74,7 +65,7 @@ class _Server:
 
     def _run_one(self, payload: bytes) -> None:
         assignment, body = read_payload(payload)
-        self._watch.begin(assignment.timeout, lambda: _time_out(assignment))
+        self._watch.begin(assignment)
         ended = run_assignment(assignment, body, "fd", partial(self._nested, assignment.nonce))
         self._watch.end()
         self._nesting = False
@@ -90,7 +81,7 @@ class _Server:
             from queue import SimpleQueue
 
             self._arrivals = SimpleQueue()
-            threading.Thread(target=self._read_on, args=(self._arrivals,), name="taskproc-reader", daemon=True).start()
+            start_thread(self._read_on, (self._arrivals,))
 
     def _read_on(self, arrivals: SimpleQueue[bytes | None]) -> None:
         while (content := read_frame(self._incoming)) is not None:
@@ -109,89 +100,6 @@ class _Server:
         with self._lock:
             while data:
                 data = data[os.write(self._answers, data) :]
-
-
-def run_one(path: str) -> None:
-    """Run the payload in a file, behind a prefix command; what prefix commands print stays theirs."""
-    with open(path, "rb") as file:
-        assignment, body = read_payload(file.read())
-    ended = run_alone(assignment, body, direct=False, on_nested=partial(_show_nesting, os.path.dirname(path)))
-    sys.exit(ended.exit_code or 0)
-
-
-def _show_nesting(place: str) -> None:
-    from .apart import NESTED
-
-    with open(f"{place}/{NESTED}", "wb"):
-        pass
-
-
-def run_alone(
-    assignment: Assignment, body: bytes, direct: bool = True, on_nested: Callable[[], None] | None = None
-) -> Ended:
-    """Run a payload in a process that nobody feeds, with its output captured.
-
-    Args:
-        assignment: What is to be done.
-        body: The task.
-        direct: Whether a pipe on the standard input surely comes from the driver.
-        on_nested: Called before the task runs a graph of its own.
-    """
-    global _watch
-    if _watch is None:
-        life = os.dup(0)
-        piped = stat.S_ISFIFO(os.fstat(life).st_mode)  # as a driver on this machine does, and a cluster does not
-        if piped:
-            _hold_run(os.path.dirname(assignment.context))
-        _detach_stdin()
-        _watch = Watch(life, piped and direct, _show_output)
-    with captured_descriptors(os.path.dirname(assignment.context)):
-        _watch.begin(assignment.timeout, lambda: _time_out(assignment))
-        ended = run_assignment(assignment, body, "fd", on_nested)
-        _watch.end()
-    return ended
-
-
-_watch: Watch | None = None
-
-
-def run_staged(*arguments: str) -> None:
-    """Run one element of a staged set: its payloads, one after another."""
-    from .element import run_element
-
-    run_element(*arguments)
-
-
-def _time_out(assignment: Assignment) -> None:
-    from .errors import TaskTimeoutError
-
-    error = TaskTimeoutError(f"the task ran longer than its timeout of {assignment.timeout:g} seconds and was ended")
-    Attempt(assignment, b"").fail_beside(error)
-
-
-def _show_output() -> None:
-    if worker.descriptors is not None:
-        worker.descriptors.show()
-
-
-def _capture(run_directory: str) -> None:
-    from .capture import DescriptorCapture
-
-    worker.descriptors = DescriptorCapture(os.path.join(run_directory, "output"))
-
-
-def _detach_stdin() -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-
-
-def _hold_run(run_directory: str) -> None:
-    """Show other drivers that a worker of this run lives, for as long as it does."""
-    import fcntl
-
-    fd = os.open(os.path.join(run_directory, "workers.lock"), os.O_RDWR | os.O_CREAT, 0o666)
-    fcntl.flock(fd, fcntl.LOCK_SH)
 
 
 def serve_command(run_directory: str) -> list[str]:

@@ -4,32 +4,33 @@ from __future__ import annotations
 from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, cast, overload
 
-from .config import OptionSource, StoreKind, TaskConfig, where_defined
+from .config import TaskConfig, where_defined
 from .errors import FailedTaskError, TaskDefinitionError
+from .lean import Generic, cast, overload
 from .location import Location, located, restore
 from .record import TaskRecord, label
 from .requires import (
     Const,
-    K,
     MappedTask,
     Req,
     Requires,
     RequiresDict,
     RequiresList,
-    S,
-    T,
-    Task,
-    TaskLike,
     declared_requirements,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
+    from typing import Any, ClassVar, NoReturn
 
     from typing_extensions import TypeVar
+
+    from .config import OptionSource, StoreKind
+    from .protocols import Task, TaskLike
+    from .requires import K, S, T
 
     R = TypeVar("R", covariant=True, default=Any)
 else:
@@ -45,6 +46,15 @@ __all__ = [
     "Task",
     "TaskBase",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Task":  # which is a union that only `typing` can make
+        from .protocols import Task
+
+        return Task
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 @cache

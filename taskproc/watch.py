@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
-import threading
 import time
-from collections.abc import Callable
 
 from . import worker
-from .processes import end_own_children
+from .errors import TaskTimeoutError
+from .lean import Lock, start_thread
+from .worker import Attempt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .handover import Assignment
 
 _LOOK = 0.5  # seconds between looks at a running task's clock and output
 
@@ -18,50 +20,49 @@ class Watch:
     """Watches one worker process from a thread of its own.
 
     Args:
-        life: A descriptor whose other end the driver holds. A hang-up means that the driver is gone.
+        life: A descriptor whose other end the driver holds; a hang-up means that the driver is gone. None: there is
+            no such descriptor.
         direct: Whether the driver surely holds it. Behind a prefix command it may be closed from the start, and then
             says nothing.
-        show_output: Brings a long task's output to its directory.
     """
 
-    def __init__(self, life: int, direct: bool, show_output: Callable[[], None]) -> None:
+    def __init__(self, life: int | None, direct: bool) -> None:
         self._life = life
         self._direct = direct
-        if direct and hung_up(life):
+        if direct and life is not None and _Line(life).hung_up(0):
             self._end_process()
-        self._show_output = show_output
+        self._task: Assignment | None = None
         self._deadline: float | None = None
-        self._on_timeout: Callable[[], None] = lambda: None
-        self._busy = False
-        worker.watched = True
-        threading.Thread(target=self._run, name="taskproc-watch", daemon=True).start()
+        worker.watched, worker.keeping = True, Lock()
+        start_thread(self._run, ())
 
-    def begin(self, timeout: float | None, on_timeout: Callable[[], None]) -> None:
-        """Start the clock of a task; `on_timeout` notes the failure before the process ends."""
-        self._on_timeout = on_timeout
-        self._deadline = time.monotonic() + timeout if timeout else None
-        self._busy = True
+    def begin(self, assignment: Assignment) -> None:
+        """Start the clock of a task."""
+        self._task = assignment
+        self._deadline = time.monotonic() + assignment.timeout if assignment.timeout else None
 
     def end(self) -> None:
         """Stop the clock."""
         self._deadline = None
-        self._busy = False
+        self._task = None
 
     def _run(self) -> None:
-        poller = select.poll()
-        poller.register(self._life, 0)  # a hang-up is always told
-        if not self._direct and poller.poll(0):
-            poller.unregister(self._life)
+        line = None if self._life is None else _Line(self._life)
+        if line is not None and not self._direct and line.hung_up(0):
+            line = None
         while True:
-            if poller.poll(self._pause() * 1000):
+            if line is None:
+                time.sleep(self._pause())
+            elif line.hung_up(self._pause()):
                 with worker.keeping:
                     self._end_process()
-            if self._busy:
-                self._show_output()
+            if self._task is not None and worker.descriptors is not None:
+                worker.descriptors.show()
             if self._time_is_up():
                 with worker.keeping:
-                    if self._time_is_up():
-                        self._on_timeout()
+                    task = self._task
+                    if task is not None and self._time_is_up():
+                        _note_timeout(task)
                         self._end_process()
 
     def _pause(self) -> float:
@@ -75,12 +76,43 @@ class Watch:
 
     def _end_process(self) -> None:
         """End all: the children first, while the task, which would notice, cannot keep anything any more."""
+        from signal import SIGKILL
+
+        from .processes import end_own_children
+
         end_own_children()
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), SIGKILL)
 
 
-def hung_up(fd: int) -> bool:
-    """Whether the other end of a pipe is gone."""
-    poller = select.poll()
-    poller.register(fd, 0)
-    return bool(poller.poll(0))
+def _note_timeout(task: Assignment) -> None:
+    msg = f"the task ran longer than its timeout of {task.timeout:g} seconds and was ended"
+    Attempt(task, b"").fail_beside(TaskTimeoutError(msg))
+
+
+class _Line:
+    """A descriptor whose other end somebody else holds."""
+
+    def __init__(self, fd: int) -> None:
+        import select
+
+        self._poller = select.poll()
+        self._poller.register(fd, 0)  # a hang-up is always told
+
+    def hung_up(self, seconds: float) -> bool:
+        """Wait for the other end to go."""
+        return bool(self._poller.poll(seconds * 1000))
+
+
+def detach_stdin() -> None:
+    """Give tasks an empty standard input instead of the driver's pipe."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def hold_run(run_directory: str) -> None:
+    """Show other drivers that a worker of this run lives, for as long as it does."""
+    import fcntl
+
+    fd = os.open(f"{run_directory}/workers.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    fcntl.flock(fd, fcntl.LOCK_SH)

@@ -4,29 +4,29 @@ It imports neither the graph nor the backends, and cloudpickle only for what pic
 """
 from __future__ import annotations
 
-import contextvars
 import os
-import pickle
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
 
 from .ended import Ended, as_outcome
 from .errors import TaskprocError
+from .lean import ContextVar, pickle
 from .store import files
 from .store.files import Meta
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from threading import Lock
+    from typing import Any, Literal
+
     from .capture import DescriptorCapture
     from .handover import Assignment
     from .outcome import Outcome
 
-_SUPERSEDED = "another driver has taken this attempt over; its result is not kept"
+    Capture = Literal["fd", "thread", "none"]
 
-Capture = Literal["fd", "thread", "none"]
+_SUPERSEDED = "another driver has taken this attempt over; its result is not kept"
 
 
 class SupersededError(TaskprocError):
@@ -40,9 +40,19 @@ class RemoteTraceback(Exception):
         return f"\n{self.args[0]}"
 
 
-current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("taskproc_attempt", default=None)
+class Unguarded:
+    """Stands for the lock below in a process that no guard ends."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+current: ContextVar[Attempt | None] = ContextVar("taskproc_attempt", default=None)
 descriptors: DescriptorCapture | None = None
-keeping = threading.Lock()  # held while a result or a failure is kept, and for good once the process is to end
+keeping: Lock | Unguarded = Unguarded()  # held while something is kept, and for good once the process is to end
 watched = False  # whether this process has a guard that ends it in time
 
 
@@ -75,20 +85,26 @@ def run_assignment(
     return Attempt(assignment, body, on_nested).run(capture)
 
 
-@contextmanager
-def captured_descriptors(run_directory: str) -> Iterator[None]:
-    """Capture descriptors 1 and 2 for a while, and give them back."""
-    global descriptors
-    from .capture import DescriptorCapture
+class CapturedDescriptors:
+    """Captures descriptors 1 and 2 for a while, and gives them back."""
 
-    kept = [os.dup(1), os.dup(2)]
-    descriptors = DescriptorCapture(f"{run_directory}/output")
-    try:
-        yield
-    finally:
-        descriptors.close()
-        descriptors = None
-        for fd, copy in zip((1, 2), kept, strict=True):
+    def __init__(self, run_directory: str) -> None:
+        self._scratch = f"{run_directory}/output"
+        self._kept: list[int] = []
+
+    def __enter__(self) -> None:
+        global descriptors
+        from .capture import DescriptorCapture
+
+        self._kept = [os.dup(1), os.dup(2)]
+        descriptors = DescriptorCapture(self._scratch)
+
+    def __exit__(self, *_: object) -> None:
+        global descriptors
+        if descriptors is not None:
+            descriptors.close()
+            descriptors = None
+        for fd, copy in zip((1, 2), self._kept, strict=True):
             os.dup2(copy, fd)
             os.close(copy)
 
@@ -136,7 +152,7 @@ class Attempt:
             if capture == "fd":
                 return self._run_with_descriptors()
             if capture == "thread":
-                from .capture import ThreadCapture
+                from .routing import ThreadCapture
 
                 with ThreadCapture(self.touch):
                     return self._run()
@@ -186,7 +202,7 @@ class Attempt:
 
     def _run_with_descriptors(self) -> Ended:
         if descriptors is None:  # somebody else's process, which goes on to other work
-            with captured_descriptors(os.path.dirname(self.assignment.context)):
+            with CapturedDescriptors(os.path.dirname(self.assignment.context)):
                 return self._run_with_descriptors()
         descriptors.begin(self.touch)
         try:
@@ -209,10 +225,10 @@ class Attempt:
         except BaseException as error:
             text = _readable_traceback(error)
             _try_to_print(text)
-            with keeping if watched else nullcontext():
+            with keeping:
                 return self.fail(_as_failure(error), text)
         try:
-            with keeping if watched else nullcontext():
+            with keeping:
                 return self._commit(value, seconds)
         except Exception as error:
             text = f"{type(error).__name__}: {error}\n"

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
-import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import ResultUnreadableError, TaskprocError
+from ..lean import NamedTuple, pickle, struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 RESULT = "result.pkl.gz"
 ARGS = "args.json"
@@ -140,10 +141,14 @@ class ResultWriter(io.RawIOBase):
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
         if self._file is not None:
-            with suppress(OSError):  # on a full disk the rest cannot be written
+            try:
                 self._file.close()
-        with suppress(OSError):
+            except OSError:  # on a full disk the rest cannot be written
+                pass
+        try:
             os.unlink(self._path)
+        except OSError:
+            pass
 
     def _write_whole(self, meta: Meta, fsync: bool) -> None:
         content = b"".join(self._chunks)

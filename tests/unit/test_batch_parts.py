@@ -67,9 +67,12 @@ def test_room_is_found_by_halving_and_then_believed() -> None:
     assert room.grant(900, 60, None) > 0
 
 
+@pytest.mark.parametrize("setup", ["", "true"], ids=["sh", "bash"])
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU])
-def test_a_script_that_is_signalled_does_not_tell_of_a_success(tmp_path: Path, sent: signal.Signals) -> None:
-    marks = run(tmp_path, ["sleep", "30"], sent=sent)
+def test_a_script_that_is_signalled_does_not_tell_of_a_success(
+    tmp_path: Path, sent: signal.Signals, setup: str
+) -> None:
+    marks = run(tmp_path, ["sleep", "30"], setup, sent)
 
     assert marks == [f"element-2-{128 + sent}"]
 
@@ -87,6 +90,7 @@ def test_a_killed_script_tells_nothing(tmp_path: Path) -> None:
         (["true"], "exit 5", "element-2-5"),
         (["true"], "set -e\nfalse", "element-2-1"),
         (["bash", "-c", '[ "$A" = "it\'s" ]'], 'export A="it\'s"', "element-2-0"),
+        (["true"], "[[ ab == a* ]] && words=(one two)", "element-2-0"),
     ],
 )
 def test_the_script_leaves_its_exit_status(tmp_path: Path, command: list[str], setup: str, mark: str) -> None:
@@ -98,8 +102,9 @@ def run(tmp_path: Path, command: list[str], setup: str = "", sent: signal.Signal
     (staged / "ended").mkdir(parents=True)
     script = staged / "job.sh"
     script.write_text(script_text("demo\n$(touch x)", staged, command, "INDEX", 1, setup))
+    script.chmod(0o755)
     process = subprocess.Popen(
-        ["bash", str(script)], env={**os.environ, "INDEX": "3"}, start_new_session=True, stderr=subprocess.DEVNULL
+        [script], env={**os.environ, "INDEX": "3"}, start_new_session=True, stderr=subprocess.DEVNULL
     )
     if sent is not None:
         time.sleep(0.5)

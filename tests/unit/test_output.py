@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskproc import TaskBase
-from taskproc.capture import ThreadCapture
 from taskproc.ended import Ended, signal_name
 from taskproc.errors import FailedTaskError, FailedTasksError, WorkerDiedError
 from taskproc.failures import cause_of, last_lines
 from taskproc.frames import FrameBuffer, frame, pack_group, read_frame, unpack_group, write_frame
 from taskproc.outcome import Outcome
 from taskproc.pages.logs import end_of_log
+from taskproc.routing import ThreadCapture
 
 
 class Step(TaskBase):
@@ -184,7 +184,7 @@ def test_descriptors_are_given_back_after_a_capture(tmp_path: Path):
     from taskproc import worker
 
     before = [os.fstat(fd).st_ino for fd in (1, 2)]
-    with worker.captured_descriptors(str(tmp_path)):
+    with worker.CapturedDescriptors(str(tmp_path)):
         os.write(1, b"lost\n")
     assert [os.fstat(fd).st_ino for fd in (1, 2)] == before
     assert worker.descriptors is None
