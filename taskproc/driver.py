@@ -213,7 +213,9 @@ class Driver:
     def _gathering(self, runner: Runner) -> bool:
         """Whether a backend would rather have more jobs at once, and they may still come."""
         gather = runner.capabilities.gather
-        return bool(gather) and time.monotonic() < (runner.since or 0.0) + gather
+        if not gather or not (self._attempts or self._elsewhere or self._interactive):
+            return False
+        return time.monotonic() < (runner.since or 0.0) + gather
 
     def _hand_over(self, runner: Runner) -> None:
         count = min(runner.room, len(runner.backlog))

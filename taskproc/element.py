@@ -10,7 +10,7 @@ import sys
 
 from .alone import run_alone
 from .ended import BEGUN_BEFORE, Ended
-from .frames import unpack_group
+from .frames import read_element, unpack_group
 from .handover import read_payload
 from .store import files
 
@@ -36,9 +36,7 @@ def main(staged: str, index: str, variable: str = "", first: str = "0", start: s
     position = os.environ.get(variable, "") if variable else ""
     if position.isdigit() and int(position) >= int(first):
         element = int(position) - int(first)
-    with open(f"{staged}/payloads/{element}", "rb") as file:
-        content = file.read()
-    payloads = list(unpack_group(content))
+    payloads = list(unpack_group(read_element(f"{staged}/payloads", element)))
     codes = []
     for number in range(int(start), len(payloads)):
         rest = _Rest([staged, str(element), "", "0", str(number + 1)], needed=number + 1 < len(payloads))

@@ -8,6 +8,7 @@ unstarted, as `(nonce, "returned")`, and the worker itself is busy for as long a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from .lean import struct
 
@@ -98,3 +99,30 @@ def unpack_group(content: bytes) -> Iterator[bytes]:
         (length,) = _LENGTH.unpack_from(content, at)
         yield content[at + _LENGTH.size : at + _LENGTH.size + length]
         at += _LENGTH.size + length
+
+
+def write_elements(path: str, contents: Sequence[bytes]) -> None:
+    """Write the contents of a set's elements into one file: where each begins, where the last one ends, and they."""
+    places = accumulate(map(len, contents), initial=_LENGTH.size * (len(contents) + 1))
+    with open(path, "wb") as file:
+        file.write(b"".join(map(_LENGTH.pack, places)))
+        file.writelines(contents)
+
+
+def read_element(path: str, index: int) -> bytes:
+    """Read one element's content.
+
+    Raises:
+        EOFError: The file has no such element, or was cut short.
+    """
+    with open(path, "rb", buffering=0) as file:
+        (first,) = _LENGTH.unpack(file.read(_LENGTH.size))  # which is where the table of places ends, too
+        if _LENGTH.size * (index + 2) > first:
+            raise EOFError(f"{path} has no element {index}")
+        file.seek(_LENGTH.size * index)
+        begin, end = struct.unpack("<QQ", file.read(2 * _LENGTH.size))
+        file.seek(begin)
+        content = file.read(end - begin)
+    if len(content) < end - begin:
+        raise EOFError(f"{path} is cut short in element {index}")
+    return content

@@ -1,20 +1,23 @@
 """How fast do tasks go through a real Slurm, beside bare elements of one `sbatch --array`? From the checkout's root:
 
-    python contrib/slurm/benchmark.py [ELEMENTS] [TASKS]
+    python contrib/slurm/benchmark.py [ELEMENTS] [TASKS] [ROUNDS]
 
-It starts the tests' cluster (`tests/clusters/slurm.py`) and measures three things in one run: a bare array of
-`python -c pass`, as many elements of one task each, and many tasks in elements of a hundred. Each figure is elements
-or tasks a second, from the first submission to the end of the last.
+It starts the tests' cluster (`tests/clusters/slurm.py`) and measures three things in one run, in turn, in each of some
+rounds: a bare array of `python -c pass`, as many elements of one task each, and many tasks in elements of a hundred.
+Each figure is elements or tasks a second, from the start of the command to the end of the last; the table has the
+medians of the rounds, and of the ratios within a round.
 """
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -68,18 +71,31 @@ def rate(count: int, run: Callable[[], None]) -> float:
     return count / (time.perf_counter() - began)
 
 
-def main(elements: int = 1000, tasks: int = 10_000) -> None:
+def measure(cluster: SlurmCluster, home: Path, elements: int, tasks: int) -> tuple[float, float, float]:
+    """Measure one round: the rates of the bare array, of single tasks, and of tasks in groups."""
+    bare_rate = rate(elements, lambda: bare(cluster, elements))
+    single = rate(elements, lambda: ours(home / "single", elements, 1))
+    grouped = rate(tasks, lambda: ours(home / "grouped", tasks, 100))
+    return bare_rate, single, grouped
+
+
+def main(elements: int = 1000, tasks: int = 10_000, rounds: int = 3) -> None:
     """Measure, and print the table."""
+    found = []
     with tempfile.TemporaryDirectory() as directory, SlurmCluster(Path(directory, "slurm")) as cluster:
         os.environ.update(cluster.env)
-        bare_rate = rate(elements, lambda: bare(cluster, elements))
-        single = rate(elements, lambda: ours(Path(directory, "single"), elements, 1))
-        version = cluster.run("sbatch", "--version").strip()
-        grouped = rate(tasks, lambda: ours(Path(directory, "grouped"), tasks, 100))
-    print(f"{version}, {os.cpu_count()} CPUs")
-    print(f"bare array of {elements}:               {bare_rate:7.1f} elements/s")
-    print(f"{elements} tasks, one an element:       {single:7.1f} tasks/s, {single / bare_rate:.2f} of bare")
-    print(f"{tasks} tasks, a hundred an element: {grouped:7.1f} tasks/s, {grouped / bare_rate:.2f} of bare")
+        print(f"{cluster.run('sbatch', '--version').strip()}, {os.cpu_count()} CPUs")
+        for number in range(rounds):
+            home = Path(directory, f"round-{number}")
+            home.mkdir()
+            found.append(measure(cluster, home, elements, tasks))
+            shutil.rmtree(home)
+            print("round {}: {:.1f}, {:.1f}, {:.1f} a second".format(number + 1, *found[-1]), flush=True)
+    singles, groups = ([line[column] for line in found] for column in (1, 2))
+    shares = [median(line[column] / line[0] for line in found) for column in (1, 2)]
+    print(f"bare array of {elements}:               {median(line[0] for line in found):7.1f} elements/s")
+    print(f"{elements} tasks, one an element:       {median(singles):7.1f} tasks/s, {shares[0]:.2f} of bare")
+    print(f"{tasks} tasks, a hundred an element: {median(groups):7.1f} tasks/s, {shares[1]:.2f} of bare")
 
 
 if __name__ == "__main__":

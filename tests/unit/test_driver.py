@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from taskproc import FailedTaskError, RequiresList, TaskBase
+from taskproc import FailedTaskError, Requires, RequiresList, TaskBase
 from taskproc.errors import FailedTasksError
 from taskproc.plugin import (
     BackendContext,
@@ -127,10 +127,34 @@ def test_window_bounds_what_is_handed_over(puppet):
     assert max(most) == 3
 
 
-def test_gathered_jobs_come_in_one_call(puppet):
-    made = puppet(Puppet.run, gather=0.2)
-    assert run(All(20)) == (190, 21)
-    assert [len(jobs) for jobs in made[0].seen] == [20, 1]
+class Each(TaskBase, backend="puppet"):
+    parts: RequiresList[int]
+
+    def __init__(self, count: int):
+        self.parts = [Second(n) for n in range(count)]
+
+    def run_task(self) -> int:
+        return sum(self.parts)
+
+
+class Second(TaskBase, backend="puppet"):
+    first: Requires[int]
+
+    def __init__(self, n: int):
+        self.first = Step(n)
+
+    def run_task(self) -> int:
+        return self.first
+
+
+def test_jobs_are_gathered_while_more_may_come(puppet):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for at, job in enumerate(jobs):
+            threading.Timer(0.02 * at, backend.run, [[job]]).start()
+
+    made = puppet(submit, gather=30)  # but nobody waits for that long once nothing is under way
+    assert run(Each(8)) == (28, 17)
+    assert [len(jobs) for jobs in made[0].seen] == [8, 8, 1]
 
 
 def test_repeated_late_and_unknown_reports_are_dropped(puppet):

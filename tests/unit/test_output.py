@@ -17,7 +17,16 @@ from taskproc import TaskBase
 from taskproc.ended import Ended, signal_name
 from taskproc.errors import FailedTaskError, FailedTasksError, WorkerDiedError
 from taskproc.failures import cause_of, last_lines
-from taskproc.frames import FrameBuffer, frame, pack_group, read_frame, unpack_group, write_frame
+from taskproc.frames import (
+    FrameBuffer,
+    frame,
+    pack_group,
+    read_element,
+    read_frame,
+    unpack_group,
+    write_elements,
+    write_frame,
+)
 from taskproc.outcome import Outcome
 from taskproc.pages.logs import end_of_log
 from taskproc.routing import ThreadCapture
@@ -38,6 +47,20 @@ class TestFrames:
     @given(st.lists(st.binary(max_size=300)))
     def test_groups_come_apart_again(self, payloads: list[bytes]):
         assert list(unpack_group(pack_group(payloads))) == payloads
+
+    def test_elements_of_a_file_are_read_one_by_one(self, tmp_path: Path):
+        path = f"{tmp_path}/payloads"
+        contents = [b"first", b"", b"x" * 100_000]
+        write_elements(path, contents)
+        assert [read_element(path, index) for index in range(3)] == contents
+        for index in (3, 4, 50_000):
+            with pytest.raises(EOFError, match=f"no element {index}"):
+                read_element(path, index)
+
+        os.truncate(path, os.path.getsize(path) - 1)
+        assert read_element(path, 0) == b"first"
+        with pytest.raises(EOFError, match="cut short in element 2"):
+            read_element(path, 2)
 
     def test_stream_that_ends_within_a_frame_has_ended(self):
         stream = io.BytesIO()
