@@ -85,7 +85,7 @@ class Attempt:
         pid: The worker's process.
         job: The scheduler's id of its job.
         seconds: How long `run_task` took.
-        memory: The worker's peak memory in KiB.
+        memory: The worker's peak memory in KiB while the task ran.
         reason: Why it is queued, in the scheduler's words; why it failed or was lost.
     """
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from . import memory
 from .ended import Ended, as_outcome
 from .errors import TaskprocError
 from .lean import ContextVar, pickle
@@ -150,6 +151,7 @@ class Attempt:
         token = current.set(self)
         try:
             if capture == "fd":
+                memory.begin()
                 return self._run_with_descriptors()
             if capture == "thread":
                 from .routing import ThreadCapture
@@ -238,12 +240,10 @@ class Attempt:
             del task, value
 
     def _commit(self, value: Any, seconds: float) -> Ended:
-        import resource
-
         assignment = self.assignment
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         commit = bytes.fromhex(assignment.nonce)
-        meta = Meta(assignment.digest, assignment.source, assignment.upstreams, commit, seconds, memory, 0)
+        used = memory.peak(seconds)
+        meta = Meta(assignment.digest, assignment.source, assignment.upstreams, commit, seconds, used, 0)
         temporary = f"{self.directory}/{files.RESULT}.{assignment.nonce}.tmp"
         writer = files.pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch))
         try:

@@ -51,7 +51,7 @@ class Meta(NamedTuple):
         upstreams: The digest of the upstreams' commit ids.
         commit: The result's own commit id: the nonce of the attempt, 16 bytes.
         seconds: How long `run_task` took.
-        memory: The worker's peak memory in KiB.
+        memory: The worker's peak memory in KiB while the task ran.
         size: The size of the whole file in bytes; 0 in a packed row.
     """
 
