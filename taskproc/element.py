@@ -92,6 +92,9 @@ def _leave(status: int) -> NoReturn:
 def _mark(staged: str, nonce: str, ended: Ended) -> None:
     """Leave a job's end mark, with the reason for its end as content."""
     path = f"{staged}/ended/{nonce}-{ended.exit_code}"
+    if not ended.reason:
+        files.write_text(path, "")
+        return
     try:
         files.write_text(f"{path}.tmp", ended.reason)
     except OSError:  # on a full disk the name alone must do
