@@ -52,6 +52,8 @@ LOG_CAUSES: tuple[tuple[str, Cause], ...] = (
     (r"\*\*\* (JOB|STEP) .* DUE TO TIME LIMIT", "time"),
     (r"\*\*\* (JOB|STEP) .* DUE TO PREEMPTION", "preempted"),
     (r"\*\*\* (JOB|STEP) .* DUE TO NODE FAILURE", "node"),
+    # A busy slurmd of 22.05 now and then loses a script before it is started, and calls that the job's failure.
+    (r"slurmstepd.*error: execve\(\): \S*/slurm_script: No such file", "node"),
 )
 
 # What a refusal means, by its words; the first that fits counts, and any other is for good.

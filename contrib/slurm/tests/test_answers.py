@@ -167,6 +167,11 @@ def test_an_end_whose_steps_are_not_recorded_yet_is_asked_for_again() -> None:
         ("slurmstepd: error: *** JOB 5 ON n0 CANCELLED AT 2026-11-23T01:13:18 DUE TO TIME LIMIT ***", "time"),
         ("slurmstepd: error: *** JOB 5 ON n0 CANCELLED AT 2026-11-23T01:13:18 DUE TO PREEMPTION ***", "preempted"),
         ("slurmstepd: error: *** JOB 5 ON n0 CANCELLED AT 2026-11-23T01:13:18 ***", ""),
+        (
+            "slurmstepd-n1: error: execve(): /var/spool/slurmd/n1/job03842/slurm_script: No such file or directory",
+            "node",
+        ),
+        ("slurmstepd-n1: error: execve(): /home/me/tool: No such file or directory", ""),
         ("my program ran out of memory", ""),
     ],
 )
