@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,25 +56,48 @@ def measure(command: Sequence[str], *, cwd: Path, output: Path, environment: Map
             command, cwd=cwd, env={**_usual_environment(), **environment},
             stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        memory = 0.0
+        look = _Look(process, began + cap)
         try:
-            while process.poll() is None:
-                memory = max(memory, _peak(process.pid))
-                if time.perf_counter() - began > cap:
-                    raise TimedOut(f"took more than {cap:g} s")
-                try:
-                    process.wait(_LOOKS)
-                except subprocess.TimeoutExpired:
-                    continue
+            process.wait()  # with a timeout it would look ever more rarely, and round short times up
             seconds = time.perf_counter() - began
         finally:
+            look.close()
             if process.poll() is None:
                 _end(process)
+    if look.timed_out:
+        raise TimedOut(f"took more than {cap:g} s")
     said = output.read_text(errors="replace")
     if process.returncode:
         end = "\n".join(said.splitlines()[-15:])
         raise BenchmarkError(f"{' '.join(command)} ended with status {process.returncode}:\n{end}")
-    return Run(seconds, _cpu_of_children() - cpu_before, memory, said)
+    return Run(seconds, _cpu_of_children() - cpu_before, look.memory, said)
+
+
+class _Look:
+    """Looks at a process from a thread: at its memory, and at the clock, to end it when its time is up."""
+
+    def __init__(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        self.memory = 0.0
+        self.timed_out = False
+        self._process = process
+        self._deadline = deadline
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self.memory = max(self.memory, _peak(self._process.pid))
+            if time.perf_counter() > self._deadline:
+                self.timed_out = True
+                _kill_tree(self._process.pid)
+                return
+            if self._closed.wait(_LOOKS):
+                return
 
 
 def _usual_environment() -> dict[str, str]:
@@ -96,13 +120,17 @@ def _peak(pid: int) -> float:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process with all that it started."""
+    _kill_tree(process.pid)
+    process.wait()
+
+
+def _kill_tree(pid: int) -> None:
     try:
-        tree = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        tree = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
     except psutil.NoSuchProcess:
-        tree = []
+        return
     for member in tree:
         try:
             member.kill()
         except psutil.NoSuchProcess:
             continue
-    process.wait()
