@@ -61,7 +61,9 @@ class TaskFile:
         """
         self._refuse_clash()
         self._make_importable()
-        _drop_doubtful_bytecode(self.path)
+        from ..source.files import drop_doubtful_bytecode
+
+        drop_doubtful_bytecode(str(self.path))
         with told_as_users():
             module = importlib.import_module(self.module)
         found = getattr(module, "__file__", None)
@@ -216,16 +218,6 @@ def _no_entry_point(file: TaskFile, module: ModuleType, name: str) -> str:
 
 def _described(found: Any) -> str:
     return f"the class {found.__qualname__}" if isinstance(found, type) else f"a {type(found).__name__}"
-
-
-def _drop_doubtful_bytecode(path: Path) -> None:
-    """Remove bytecode as old as the source: Python compares whole seconds, so it may be that of an earlier version."""
-    try:
-        compiled = importlib.util.cache_from_source(str(path))
-        if int(os.stat(compiled).st_mtime) <= int(path.stat().st_mtime):
-            os.unlink(compiled)
-    except (OSError, NotImplementedError):
-        pass
 
 
 def _place(error: BaseException) -> str:

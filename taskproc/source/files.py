@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import cache_from_source
 from types import ModuleType
 from typing import Any
 
@@ -62,8 +63,23 @@ def is_standard(file: str) -> bool:
     return file.startswith(_STANDARD_LIBRARY)
 
 
+def drop_doubtful_bytecode(file: str) -> None:
+    """Remove bytecode as old as the source: Python compares whole seconds, so it may be that of an earlier version.
+
+    A worker would run that, and its result would count as one of the source that is there now.
+    """
+    try:
+        compiled = cache_from_source(file)
+        if int(os.stat(compiled).st_mtime) <= int(os.stat(file).st_mtime):
+            os.unlink(compiled)
+    except (OSError, ValueError, NotImplementedError):
+        pass
+
+
 @lru_cache(maxsize=1024)
 def _file(file: str, modified: int, size: int) -> Parsed:
+    if not is_installed(file):
+        drop_doubtful_bytecode(file)
     try:
         with open(file, "rb") as stream:
             return _parse(stream.read())

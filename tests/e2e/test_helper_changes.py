@@ -1,6 +1,9 @@
 """What an edit of a helper makes run again, and how to keep results nevertheless."""
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
 from tests.e2e.command import Command
@@ -46,6 +49,21 @@ def test_change_of_a_helper_runs_who_uses_it_and_what_depends_on_that(lab: Comma
     assert "Load(): its source changed" in planned
     assert "Other()" not in planned
     assert "got 31" in lab("tasks.py").out
+
+
+def test_a_change_of_a_helper_within_the_second_of_its_bytecode(taskproc: Command) -> None:
+    helpers = taskproc.file(HELPERS, "helpers.py")
+    taskproc.file(TASKS)
+    second = int(time.time()) - 10
+    os.utime(helpers, (second + 0.1, second + 0.1))
+    assert "got 21" in taskproc("tasks.py", PYTHONDONTWRITEBYTECODE="").out
+    (compiled,) = (helpers.parent / "__pycache__").glob("helpers.*.pyc")
+    os.utime(compiled, (second + 0.2, second + 0.2))
+
+    taskproc.file(HELPERS.replace("FACTOR = 2", "FACTOR = 3"), "helpers.py")
+    os.utime(helpers, (second + 0.3, second + 0.3))
+
+    assert "got 31" in taskproc("tasks.py", PYTHONDONTWRITEBYTECODE="").out
 
 
 @pytest.mark.parametrize(
