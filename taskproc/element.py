@@ -32,6 +32,7 @@ def main(staged: str, index: str, variable: str = "", first: str = "0", start: s
         first: The variable's value for element 0.
         start: The number of its payloads that another process sees to.
     """
+    open_before = _open_files()
     element = int(index)
     position = os.environ.get(variable, "") if variable else ""
     if position.isdigit() and int(position) >= int(first):
@@ -50,7 +51,7 @@ def main(staged: str, index: str, variable: str = "", first: str = "0", start: s
         if rest.process is not None:
             codes.append(rest.process.wait())
             break
-    _leave(max(codes, default=0))
+    _leave(max(codes, default=0), open_before)
 
 
 class _Rest:
@@ -76,9 +77,16 @@ class _Rest:
             self.process = subprocess.Popen([sys.executable, BOOTSTRAP, "staged", *self._arguments])
 
 
-def _leave(status: int) -> NoReturn:
-    """End the process: at once where its tasks have loaded so little that nothing can be left to take down."""
-    if "threading" in sys.modules:
+def _open_files() -> list[str]:
+    try:
+        return os.listdir("/proc/self/fd")
+    except OSError:  # no Linux
+        return []
+
+
+def _leave(status: int, open_before: list[str]) -> NoReturn:
+    """End the process: at once where its tasks left no thread and no open file, whose rest Python would write out."""
+    if "threading" in sys.modules or not open_before or _open_files() != open_before:
         sys.exit(status)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
