@@ -38,6 +38,7 @@ OnError = Literal["stop", "continue"]
 MOST_LOSSES = 3
 _TIDY = 0.1  # seconds between releases of claims, flushes of the ledger and calls to listeners
 _GROUP = 0.05  # seconds for which packed results are collected, unless tasks are waiting for them
+_REFILL = 0.02  # seconds between hand-overs to a backend whose window is still nearly full
 _FEW_ATTEMPTS = 16
 _ABSENT = 1.0  # seconds between looks for results that may still appear
 _UNTIL_CLOSED = 5.0  # seconds for backends to let go after an interrupt
@@ -189,8 +190,9 @@ class Driver:
         self._chronicle.limited(limited)
         while self._admitted:
             self._place(self._admitted.popleft())
+        now = time.monotonic()
         for runner in self._runners.values():
-            if runner.backlog and not self._gathering(runner):
+            if runner.backlog and runner.room and now >= self._due(runner):
                 self._hand_over(runner)
 
     def _place(self, node: int) -> None:
@@ -210,15 +212,19 @@ class Driver:
             runner.since = time.monotonic()
         runner.backlog.append(node)
 
-    def _gathering(self, runner: Runner) -> bool:
-        """Whether a backend would rather have more jobs at once, and they may still come."""
+    def _due(self, runner: Runner) -> float:
+        """When to hand over what a backend waits for: at once, unless more of it at a time would be better."""
         gather = runner.capabilities.gather
-        if not gather or not (self._attempts or self._elsewhere or self._interactive):
-            return False
-        return time.monotonic() < (runner.since or 0.0) + gather
+        if gather and (self._attempts or self._elsewhere or self._interactive):
+            return (runner.since or 0.0) + gather
+        window = runner.capabilities.window
+        if window is not None and runner.room < min(len(runner.backlog), window // 4):
+            return runner.handed + _REFILL
+        return 0.0
 
     def _hand_over(self, runner: Runner) -> None:
         count = min(runner.room, len(runner.backlog))
+        runner.handed = time.monotonic()
         nodes = [runner.backlog.popleft() for _ in range(count)]
         if nodes and self._claims.met_others(self._last_number):
             self._jobs.look_up(nodes)
@@ -277,11 +283,7 @@ class Driver:
     def _pause(self) -> float | None:
         """Seconds until something must be looked at, even if nobody reports; None for no such thing."""
         now = time.monotonic()
-        due = [
-            (runner.since or now) + runner.capabilities.gather
-            for runner in self._runners.values()
-            if runner.backlog and runner.room
-        ]
+        due = [self._due(runner) for runner in self._runners.values() if runner.backlog and runner.room]
         if self._elsewhere:
             due.append(self._elsewhere.due)
         if self._absent:

@@ -94,12 +94,15 @@ class _Route:
         self.local = threading.local()
         self._lock = threading.Lock()
         self._active = 0
+        self._originals: tuple[Any, ...] = ()
         self._streams: tuple[Any, Any] = (None, None)
 
     def enter(self, capture: ThreadCapture) -> None:
         with self._lock:
             if self._active == 0:
-                self._streams = (_Stream(1, sys.stdout), _Stream(2, sys.stderr))
+                if (sys.stdout, sys.stderr) != self._originals:  # else the same streams do again
+                    self._originals = (sys.stdout, sys.stderr)
+                    self._streams = (_Stream(1, sys.stdout), _Stream(2, sys.stderr))
                 sys.stdout, sys.stderr = self._streams
             self._active += 1
         self.local.outer = (getattr(self.local, "capture", None), getattr(self.local, "outer", None))
@@ -110,11 +113,10 @@ class _Route:
         with self._lock:
             self._active -= 1
             if self._active == 0:
-                out, err = self._streams
-                if sys.stdout is out:
-                    sys.stdout = object.__getattribute__(out, "original")
-                if sys.stderr is err:
-                    sys.stderr = object.__getattribute__(err, "original")
+                if sys.stdout is self._streams[0]:
+                    sys.stdout = self._originals[0]
+                if sys.stderr is self._streams[1]:
+                    sys.stderr = self._originals[1]
 
 
 _route = _Route()

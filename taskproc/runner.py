@@ -87,6 +87,8 @@ class Runner:
     Attributes:
         backlog: Nodes that are ready for it and wait for room; the driver's.
         load: How many of its jobs are not finished; the driver's.
+        since: When the backlog began; the driver's.
+        handed: When jobs were last handed over; the driver's.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Runner:
         self.backlog: deque[int] = deque()
         self.load = 0
         self.since: float | None = None
+        self.handed = 0.0
         self.closed = threading.Event()
         self._backend = backend
         self._reports = reports

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from . import memory
 from .ended import Ended, as_outcome
 from .errors import TaskprocError
+from .handover import apply_context, read_payload, restore_task
 from .lean import ContextVar, pickle
 from .store import files
 from .store.files import Meta
@@ -70,8 +71,6 @@ def execute(payload: bytes, capture: Capture, on_nested: Callable[[], None] | No
     Returns:
         How it ended. Whether it succeeded is for the core to see from the result.
     """
-    from .handover import read_payload
-
     return as_outcome(*run_assignment(*read_payload(payload), capture, on_nested))
 
 
@@ -123,8 +122,6 @@ def cancel_execution(nonce: str) -> None:
 
 def ancestors() -> list[str]:
     """Give the digests of the tasks that what runs here is nested in, outermost first; none outside of a task."""
-    from .handover import apply_context
-
     attempt = current.get()
     if attempt is None:
         return []
@@ -213,8 +210,6 @@ class Attempt:
             descriptors.end()
 
     def _run(self) -> Ended:
-        from .handover import apply_context, restore_task
-
         assignment = self.assignment
         try:
             if not assignment.packed or not assignment.fresh:

@@ -17,13 +17,14 @@ from taskproc.plugin import (
     execute,
 )
 
+_WINDOW = 64  # jobs held per thread, so that the driver can claim short ones in groups
+
 
 class ThreadBackend:
     """Runs each job in one of a few threads; what it prints goes to its own files, as far as Python prints it."""
 
     def __init__(self, context: BackendContext) -> None:
-        # One job waits behind each thread, so that none has to wait for the driver.
-        self.capabilities = Capabilities(window=2 * context.max_workers)
+        self.capabilities = Capabilities(window=_WINDOW * context.max_workers)
         self._report = context.report
         self._most = context.max_workers
         self._queue: SimpleQueue[Job | None] = SimpleQueue()

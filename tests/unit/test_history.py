@@ -153,13 +153,13 @@ def test_a_run_that_goes_on_tells_what_runs_and_what_waits_for_what(runs: str, i
 
 
 def test_more_than_a_backend_takes_waits_for_a_place_there(runs: str, in_background: Any) -> None:
-    in_background(Total(*map(Gated, range(9))), max_workers=1)
+    in_background(Total(*map(Gated, range(67))), max_workers=1)
     wait_for(lambda: list_runs(runs), "a run")
     reader = RunReader(newest(runs).directory)
     wait_for(lambda: reader.refresh() and reader.counts()[f"{__name__}.Gated"]["running"], "one that runs")
-    states = [(task.state, task.reason) for task in reader.tasks()][:9]
-    assert states[:2] == [("running", ""), ("queued", "")]
-    assert states[2:] == [("waiting", "a free place on its backend")] * 7
+    states = [(task.state, task.reason) for task in reader.tasks()][:67]
+    assert states[:64] == [("running", ""), *[("queued", "")] * 63]
+    assert states[64:] == [("waiting", "a free place on its backend")] * 3
 
 
 def test_what_another_run_computes_is_told(runs: str, in_background: Any) -> None:
