@@ -10,11 +10,11 @@ import json.encoder
 import re
 import sys
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from types import FunctionType
 from typing import Any
 
 from .errors import TaskDefinitionError
+from .lean import blake2b
 
 MAX_DEPTH = 100
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from . import ledger
 from .errors import CacheError
 from .store.disk import is_damage, open_existing
 from .store.locks import locked
@@ -96,6 +95,8 @@ class Claims:
 
     def is_dead(self, run: str) -> bool:
         """Whether a run's driver is gone, and its workers too, or out of time."""
+        from . import ledger  # which a run that finds everything cached does not need
+
         path = f"{self._runs}/{run}"
         if ledger.driver_lives(path):
             self._dead.pop(run, None)

@@ -19,7 +19,7 @@ from .adoption import Orphan, is_filed, withdraw
 from .chronicle import Chronicle
 from .claims import Claims
 from .elsewhere import Elsewhere
-from .errors import FailedTaskError, SettingsError, TaskprocError
+from .errors import FailedTaskError, TaskprocError
 from .failures import cause_of, failed_task
 from .graph import Plan
 from .jobs import JobMaker, Place
@@ -600,14 +600,3 @@ def _links(plan: Plan) -> tuple[list[int], list[list[int]]]:
                 waiting[node] += 1
                 downstream[up].append(node)
     return waiting, downstream
-
-
-def check_on_error(value: str) -> OnError:
-    """Accept `stop` or `continue`."""
-    if value == "stop":
-        return "stop"
-    if value == "continue":
-        return "continue"
-    msg = f"on_error={value!r} is neither 'stop' nor 'continue'"
-    raise SettingsError(msg)
-

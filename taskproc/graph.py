@@ -4,12 +4,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .config import TaskConfig
 from .errors import FailedTaskError, TaskDefinitionError
+from .lean import blake2b
 from .source import normalised_source, same_source, source_digest
 from .store import Cache
 from .store.class_store import ClassStore

@@ -1,7 +1,7 @@
-"""What a worker has of `typing`, `pickle`, `threading` and others: importing them whole takes longer than many a task.
+"""What workers have of `typing`, `pickle`, `threading` and others: importing them whole takes longer than many a task.
 
-Type checkers see the real ones. Modules that a worker imports take from here what they need at run time, and name all
-else of `typing` only where a type checker looks.
+Type checkers see the real ones. Modules that every worker, or every command, imports take from here what they need at
+run time, and name all else of `typing` only where a type checker looks.
 """
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import struct
     from _thread import start_new_thread as start_thread
     from contextvars import ContextVar
+    from hashlib import blake2b
     from threading import Lock, local
     from typing import Generic, NamedTuple, TypeVar, cast, overload
 else:
@@ -27,6 +28,10 @@ else:
         import _pickle as pickle  # its other half, in Python, brings `re` and `enum` along, and nothing of use here
     except ImportError:  # an interpreter that has only the other half
         import pickle
+    try:
+        from _blake2 import blake2b  # without OpenSSL, which `hashlib` loads
+    except ImportError:  # an interpreter that takes it from there
+        from hashlib import blake2b
 
     class Generic:
         """A base of classes that can be subscripted."""
@@ -61,6 +66,7 @@ __all__ = [
     "Lock",
     "NamedTuple",
     "TypeVar",
+    "blake2b",
     "cast",
     "local",
     "overload",

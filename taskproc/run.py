@@ -3,26 +3,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import claims, worker
-from .chronicle import Watcher
 from .collector import eased_collector
-from .driver import OnError, check_on_error
-from .errors import CacheError, CycleError, FailedTasksError, TaskprocError
+from .errors import CacheError, CycleError, FailedTasksError, SettingsError, TaskprocError
 from .graph import Plan, TaskGraph
 from .store import Cache, current_cache
 from .store.files import DamagedResultError
 from .trust import check_trust
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from .chronicle import Watcher
+    from .driver import OnError
     from .settings import Settings
     from .task import TaskBase
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_REPAIRS = 3
+
 
 @dataclass(frozen=True)
 class RunRequest:
@@ -75,7 +77,7 @@ def run_graph(
     request = RunRequest(
         rate_limits=rate_limits or {},
         backend_options=backend_options or {},
-        on_error=check_on_error(on_error),
+        on_error=_checked_on_error(on_error),
         **others,
     )
     return run(task, request)
@@ -181,3 +183,13 @@ def _refuse_circle(plan: Plan) -> None:
 
 def _store_of(task: TaskBase[Any]) -> Any:
     return current_cache().class_store(task._task_config.name)
+
+
+def _checked_on_error(value: str) -> OnError:
+    """Accept `stop` or `continue`."""
+    if value == "stop":
+        return "stop"
+    if value == "continue":
+        return "continue"
+    msg = f"on_error={value!r} is neither 'stop' nor 'continue'"
+    raise SettingsError(msg)

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import ast
-from hashlib import blake2b
 from typing import Any
+
+from ..lean import blake2b
 
 MARK = "# What it reaches:"
 _SEAM = f"\n\n{MARK}"

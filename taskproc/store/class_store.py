@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -115,6 +114,8 @@ class ClassStore:
             return  # ids that are noted before their directories are made leave nothing abandoned
         present = self.ids.present()
         if present and is_alone():
+            import shutil
+
             for id in self.ids.unnoted(present):
                 shutil.rmtree(self.instance_directory(id), ignore_errors=True)
 
@@ -228,6 +229,8 @@ class ClassStore:
         return f"{self.directory}/results.cleared"
 
     def _remove_cleared(self) -> None:
+        import shutil
+
         try:
             shutil.rmtree(self._cleared)
         except FileNotFoundError:

@@ -40,6 +40,7 @@ _SIZE_AT = _META_AT + _META.size - 8
 _BODY_AT = _META_AT + _META.size
 _TAIL = struct.Struct("<II")
 HEAD_SIZE = _BODY_AT
+_GLANCE = 1024  # bytes to read for a result's provenance: the end of a short file shows its size as well
 
 
 class Meta(NamedTuple):
@@ -226,8 +227,8 @@ def peek(path: str) -> Meta | None:
     except OSError as error:
         raise DamagedResultError(f"{path} cannot be opened: {error.strerror}") from error
     try:
-        head = os.read(fd, _BODY_AT)
-        size = os.fstat(fd).st_size
+        head = os.read(fd, _GLANCE)
+        size = len(head) if len(head) < _GLANCE else os.fstat(fd).st_size
     except OSError as error:
         raise DamagedResultError(f"{path} cannot be read: {error.strerror}") from error
     finally:

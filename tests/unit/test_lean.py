@@ -130,3 +130,22 @@ def test_pickle_without_its_half_in_c(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout == "[1, 2]\n", done.stderr
+
+
+def test_a_run_with_nothing_to_do_imports_nothing_to_do_it_with(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from taskproc import TaskBase\nclass One(TaskBase):\n    def run_task(self):\n        return 1\n"
+    )
+    idle = {"hashlib", "shutil", "socket", "concurrent.futures", "pluggy", "diskcache", "networkx"}
+    idle |= {f"taskproc.{name}" for name in ("chronicle", "driver", "ledger", "plugin", "session")}
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]\nimport tasks\n"
+        "assert tasks.One().run_graph(backend='thread') == 1\n"
+        f"print(*({idle!r} & set(sys.modules)))"
+    )
+    ran, found_cached = (
+        subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert "taskproc.driver" in ran.stdout
+    assert found_cached.stdout.split() == []

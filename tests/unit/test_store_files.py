@@ -61,6 +61,19 @@ def test_cut_result_is_seen_by_a_peek(tmp_path: Path, value: Any, part: int):
         files.peek(str(path))
 
 
+@pytest.mark.parametrize("size", range(880, 920))
+def test_one_byte_less_is_seen_whether_or_not_a_glance_shows_the_end(tmp_path: Path, size: int):
+    path = keep(tmp_path / "r", os.urandom(size))
+    content = path.read_bytes()
+    meta = files.peek(str(path))
+    assert meta is not None
+    assert meta.size == len(content)
+    for wrong in (content[:-1], content + b"\0"):
+        path.write_bytes(wrong)
+        with pytest.raises(DamagedResultError):
+            files.peek(str(path))
+
+
 @given(st.integers(0, 10**6), st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
 def test_changed_byte_is_never_trusted(tmp_path_factory: pytest.TempPathFactory, position: int, change: int):
