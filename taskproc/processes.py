@@ -10,6 +10,9 @@ from collections.abc import Iterable
 def end_process_trees(pids: Iterable[int], grace: float = 0.0) -> None:
     """End these processes and all their descendants, wherever those have moved.
 
+    Parents go before their children: a task that waits for a process of its own would take that one's end for the
+    end of its work, and return.
+
     Args:
         pids: Processes started by this one, and not yet waited for.
         grace: Seconds between SIGTERM and SIGKILL; without, SIGKILL comes at once.
@@ -27,8 +30,8 @@ def end_process_trees(pids: Iterable[int], grace: float = 0.0) -> None:
     for pid in pids:
         try:
             process = psutil.Process(pid)
-            victims.update((child.pid, child) for child in process.children(recursive=True))
             victims[pid] = process
+            victims.update((child.pid, child) for child in process.children(recursive=True))
         except psutil.Error:
             continue
         with contextlib.suppress(OSError):

@@ -39,11 +39,17 @@ FAILING = """
 SLEEPING = """
     import os, subprocess, sys, time
     from pathlib import Path
-    from taskproc import RequiresList, TaskBase
+    from taskproc import Requires, RequiresList, TaskBase
+
+    class Quick(TaskBase):
+        def run_task(self) -> None:
+            print("quick")
 
     class Sleep(TaskBase):
+        quick: Requires[None]
         def __init__(self, n: int):
             self.n = n
+            self.quick = Quick()
         def run_task(self) -> None:
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             pids = Path(__file__).with_name("pids")
@@ -52,14 +58,10 @@ SLEEPING = """
             (pids / str(child.pid)).touch()
             child.wait()
 
-    class Quick(TaskBase):
-        def run_task(self) -> None:
-            print("quick")
-
     class Main(TaskBase):
         sleeps: RequiresList[None]
         def __init__(self) -> None:
-            self.sleeps = [Quick(), Sleep(0), Sleep(1)]
+            self.sleeps = [Sleep(0), Sleep(1)]
 """
 
 
