@@ -61,13 +61,13 @@ class Recorder:
             self.outcomes.setdefault(job.nonce, []).append(outcome)
             self.changed.notify_all()
 
-    def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         with self.changed:
             if not self.changed.wait_for(lambda: bool(condition()), seconds):
                 msg = f"nothing came of it in {seconds} s: {self.outcomes}, {self.reasons}"
                 raise AssertionError(msg)
 
-    def outcome(self, job: Job, seconds: float = 20.0) -> Outcome:
+    def outcome(self, job: Job, seconds: float = 60.0) -> Outcome:
         """Wait for a job's outcome, of which there is one."""
         self.until(lambda: job.nonce in self.outcomes, seconds)
         (outcome,) = self.outcomes[job.nonce]
