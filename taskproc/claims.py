@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from .errors import CacheError
-from .store.disk import is_damage, open_existing
+from .store.disk import delete_in, insert_rows, is_damage, open_existing
 from .store.locks import locked
 
 FILE = "claims.sqlite3"
@@ -65,8 +65,7 @@ class Claims:
         """Claim tasks, each for an attempt, and give the claims that others hold on some of them."""
         with self._transaction() as connection:
             rows = [(digest, self.run, nonce) for digest, nonce in wanted]
-            added = connection.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", rows).rowcount
-            if added == len(rows):
+            if insert_rows(connection, "INSERT OR IGNORE INTO claims", rows) == len(rows):
                 return {}
             held = self._held(digest for digest, _ in wanted)
             connection.executemany(
@@ -82,16 +81,12 @@ class Claims:
     def take_over(self, digests: Iterable[bytes], dead: str) -> None:
         """Remove a dead run's claims, so that they can be acquired."""
         with self._transaction() as connection:
-            connection.executemany(
-                "DELETE FROM claims WHERE digest = ? AND run = ?", [(digest, dead) for digest in digests]
-            )
+            delete_in(connection, "DELETE FROM claims WHERE run = ? AND digest", digests, dead)
 
     def release(self, digests: Iterable[bytes]) -> None:
         """Give claims back."""
         with self._transaction() as connection:
-            connection.executemany(
-                "DELETE FROM claims WHERE digest = ? AND run = ?", [(digest, self.run) for digest in digests]
-            )
+            delete_in(connection, "DELETE FROM claims WHERE run = ? AND digest", digests, self.run)
 
     def is_dead(self, run: str) -> bool:
         """Whether a run's driver is gone, and its workers too, or out of time."""

@@ -3,18 +3,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..errors import CacheError, TaskprocError
 
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Any, Literal
 
 # Words of the errors that say nothing against the file: result codes BUSY, IOERR, CANTOPEN, READONLY, FULL, NOMEM.
 _NOT_ITS_FAULT = ("locked", "disk I/O", "unable to open", "readonly", "full", "out of memory")
+_AT_ONCE = 128  # rows in a statement, whose values must not be more than 999 in an older SQLite
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -42,6 +44,40 @@ def open_existing(path: str, mode: Literal["ro", "rw"] = "ro", timeout: float = 
         sqlite3.OperationalError: It is not there, or cannot be opened.
     """
     return sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode={mode}", uri=True, timeout=timeout)
+
+
+def insert_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Insert many rows by few statements; give the number of those inserted.
+
+    Python's lock is let go of at every statement. While tasks run in threads, each time it takes long to come back.
+
+    Args:
+        connection: Where to.
+        statement: What stands before VALUES: `INSERT OR IGNORE INTO claims`.
+        rows: As wide as the table.
+    """
+    inserted = 0
+    for begin in range(0, len(rows), _AT_ONCE):
+        group = rows[begin : begin + _AT_ONCE]
+        row = f"({', '.join('?' * len(group[0]))})"
+        values = ", ".join([row] * len(group))
+        inserted += connection.execute(f"{statement} VALUES {values}", list(chain.from_iterable(group))).rowcount
+    return inserted
+
+
+def delete_in(connection: sqlite3.Connection, statement: str, keys: Iterable[bytes], *others: object) -> None:
+    """Delete the rows of many keys by few statements, as `insert_rows` inserts.
+
+    Args:
+        connection: Where from.
+        statement: What stands before IN: `DELETE FROM claims WHERE run = ? AND digest`.
+        keys: The keys.
+        others: The statement's own values.
+    """
+    keys = list(keys)
+    for begin in range(0, len(keys), _AT_ONCE):
+        group = keys[begin : begin + _AT_ONCE]
+        connection.execute(f"{statement} IN ({', '.join('?' * len(group))})", [*others, *group])
 
 
 @contextmanager

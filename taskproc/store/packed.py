@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import CacheError
 from . import files
-from .disk import is_damage
+from .disk import delete_in, insert_rows, is_damage
 from .files import DamagedResultError, Meta
 from .locks import locked
 
@@ -65,16 +65,14 @@ class PackedRows:
         """Write a group of (identity, provenance, value) in one transaction."""
         made = int(time.time())
         with self._lock, self._open(create=True) as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
-                [(identity, meta, value, zlib.crc32(value), made) for identity, meta, value in rows],
-            )
+            written = [(identity, meta, value, zlib.crc32(value), made) for identity, meta, value in rows]
+            insert_rows(connection, "INSERT OR REPLACE INTO results", written)
 
     def discard(self, digests: Iterable[bytes]) -> None:
         """Remove the rows of these tasks."""
         if self.exists():
             with self._lock, self._open() as connection:
-                connection.executemany("DELETE FROM results WHERE identity = ?", [(digest,) for digest in digests])
+                delete_in(connection, "DELETE FROM results WHERE identity", digests)
 
     def sizes(self) -> list[tuple[bytes, int, float]]:
         """Tell of every result: its identity, its size in bytes, and when it was made."""
