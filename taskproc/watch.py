@@ -27,10 +27,11 @@ class Watch:
     """
 
     def __init__(self, life: int | None, direct: bool) -> None:
-        self._life = life
-        self._direct = direct
-        if direct and life is not None and _Line(life).hung_up(0):
-            self._end_process()
+        self._line = None if life is None else _Line(life)
+        if self._line is not None and self._line.hung_up(0):  # asked here, and not once the task runs
+            if direct:
+                self._end_process()
+            self._line = None
         self._task: Assignment | None = None
         self._deadline: float | None = None
         worker.watched, worker.keeping = True, Lock()
@@ -47,13 +48,10 @@ class Watch:
         self._task = None
 
     def _run(self) -> None:
-        line = None if self._life is None else _Line(self._life)
-        if line is not None and not self._direct and line.hung_up(0):
-            line = None
         while True:
-            if line is None:
+            if self._line is None:
                 time.sleep(self._pause())
-            elif line.hung_up(self._pause()):
+            elif self._line.hung_up(self._pause()):
                 with worker.keeping:
                     self._end_process()
             if self._task is not None and worker.descriptors is not None:
