@@ -22,6 +22,9 @@ HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PLUGINS = sorted(f"./{project.parent}" for project in Path("contrib").glob("*/pyproject.toml"))
 PINNED = ["-q", "-c", "constraints.txt"]
 MOST_LATE = 12
+ROOMS = [f"tests/{room}" for room in (
+    "base", "store", "tasks", "work", "contract", "plan", "runs", "run", "look", "cli", "backends", "testing",
+)]  # fmt: skip
 
 # A job that a script starts in the background has these ignored, and would hand that on to all processes that the
 # tests signal.
@@ -96,7 +99,7 @@ def add_quick_session(version: str, interpreter: str) -> None:
         projects = ["-e", ".", "-e", "./contrib/example-backend"]
         session.install(*PINNED, "--no-build-isolation", "--group", "test", *projects)
         # What may differ between versions of Python: the API, identity, sources, pickles, the two kinds of worker.
-        quick = ["tests/unit", "tests/compat", "tests/e2e/test_where_tasks_are_defined.py"]
+        quick = [*ROOMS, "tests/compat", "tests/e2e/test_where_tasks_are_defined.py"]
         run_tests(session, *at_once(4), "-m", "not slow", *quick)
 
 

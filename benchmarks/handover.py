@@ -5,15 +5,16 @@ import sys
 import time
 from pathlib import Path
 
-from taskproc.choice import BackendChoice
-from taskproc.graph import NO_SOURCE, NO_UPSTREAMS
-from taskproc.jobs import JobMaker
-from taskproc.packing import Packer
-from taskproc.plugins import Plugins
-from taskproc.run import RunRequest, make_plan
-from taskproc.settings import load_settings
-from taskproc.store import current_cache
+from taskproc.contract.plugins import Plugins
+from taskproc.plan.graph import NO_SOURCE, NO_UPSTREAMS
+from taskproc.run.choice import BackendChoice
+from taskproc.run.jobs import JobMaker
+from taskproc.run.packing import Packer
+from taskproc.run.request import RunRequest
+from taskproc.run.run import make_plan
 from taskproc.store.files import Meta
+from taskproc.tasks.in_use import current_cache
+from taskproc.tasks.settings import load_settings
 
 from .systems.ours import Link
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from taskproc.settings import load_settings
+from taskproc.tasks.settings import load_settings
 
 
 def describe_machine(scratch: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from taskproc.serve import serve_command
+from taskproc.work.command import serve_command
 
 from .cells import BenchmarkError, Cell, Cells, Setup, scratch_directory
 from .measure import Run, measure

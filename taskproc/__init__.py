@@ -4,43 +4,85 @@
 """
 from __future__ import annotations
 
-__version__ = "1.0.0"
-
-from .errors import FailedTaskError, FailedTasksError, TaskprocError
-from .task import Const, Req, Requires, RequiresDict, RequiresList, TaskBase
+from .base.errors import (
+    BackendError,
+    BackendUnavailable,
+    CacheError,
+    CycleError,
+    OptionError,
+    PrefixError,
+    ResultNotFoundError,
+    ResultUnreadableError,
+    SettingsError,
+    SubmitUnknown,
+    TaskDefinitionError,
+    TaskLostError,
+    TaskprocError,
+    TaskTimeoutError,
+    UntrustedCacheError,
+    WorkerDiedError,
+)
+from .base.version import __version__
+from .task import TaskBase
+from .tasks.failed import FailedTaskError, FailedTasksError
+from .tasks.requires import Req, Requires, RequiresDict, RequiresList
+from .tasks.substitutes import Const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .protocols import Task
-    from .settings import Context
+    from .look.pages import Page, graph_page, run_report
+    from .tasks.protocols import Task
+    from .tasks.settings import Context
 
 __all__ = [
+    "BackendError",
+    "BackendUnavailable",
+    "CacheError",
     "Const",
     "Context",
+    "CycleError",
     "FailedTaskError",
     "FailedTasksError",
+    "OptionError",
+    "Page",
+    "PrefixError",
     "Req",
     "Requires",
     "RequiresDict",
     "RequiresList",
+    "ResultNotFoundError",
+    "ResultUnreadableError",
+    "SettingsError",
+    "SubmitUnknown",
     "Task",
     "TaskBase",
+    "TaskDefinitionError",
+    "TaskLostError",
+    "TaskTimeoutError",
     "TaskprocError",
+    "UntrustedCacheError",
+    "WorkerDiedError",
     "__version__",
+    "graph_page",
+    "run_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Settings read files and the environment, and the type of tasks needs `typing`, which workers do without.
+    # Workers do without what these need: files of settings, `typing`, pages.
     if name == "Context":
-        from .settings import Context
+        from .tasks.settings import Context
 
         return Context
     if name == "Task":
-        from .protocols import Task
+        from .tasks.protocols import Task
 
         return Task
+    if name in ("Page", "graph_page", "run_report"):
+        from .look import pages
+
+        return getattr(pages, name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

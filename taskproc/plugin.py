@@ -13,13 +13,13 @@ from typing import Any, Literal, Protocol
 
 import pluggy
 
-from .ended import signal_name
-from .errors import BackendError, BackendUnavailable, OptionError, SubmitUnknown, TaskprocError
-from .frames import FrameBuffer, frame, pack_group
-from .options import NoOptions, Portable, count, duration, mebibytes, memory, option, seconds
-from .outcome import Outcome
-from .processes import end_process_trees
-from .worker import cancel_execution, execute
+from .base.errors import BackendError, BackendUnavailable, OptionError, SubmitUnknown, TaskprocError
+from .base.exit_status import signal_name
+from .base.frames import FrameBuffer, frame, pack_group
+from .base.options import NoOptions, Portable, count, duration, mebibytes, memory, option, seconds
+from .base.outcome import Outcome
+from .base.processes import end_process_trees
+from .work.execute import cancel_execution, execute
 
 __all__ = [
     "API_VERSION",
@@ -215,7 +215,7 @@ class BackendContext:
         directory: This backend's directory in this run, for scripts and scheduler logs.
         report: Where to report to.
         staging: Files jobs for workers elsewhere.
-        serve: The argv of a worker that is fed payloads on its stdin; see `taskproc.frames` for the protocol.
+        serve: The argv of a worker that is fed payloads on its stdin; see `taskproc.base.frames` for the protocol.
     """
 
     options: Any

@@ -5,36 +5,29 @@ from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
-from .config import TaskConfig, where_defined
-from .errors import FailedTaskError, TaskDefinitionError
-from .lean import Generic, cast, overload
-from .location import Location, located, restore
-from .record import TaskRecord, label
-from .requires import (
-    Const,
-    MappedTask,
-    Req,
-    Requires,
-    RequiresDict,
-    RequiresList,
-    declared_requirements,
-)
+from .base.errors import TaskDefinitionError
+from .base.lean import Generic, cast, overload
+from .tasks.config import TaskConfig, where_defined
+from .tasks.failed import FailedTaskError
+from .tasks.node import Node, located
+from .tasks.requires import Req, Requires, RequiresDict, RequiresList, declared_requirements
+from .tasks.substitutes import Const, MappedTask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-    from pathlib import Path
     from typing import Any, ClassVar, NoReturn
 
     from typing_extensions import TypeVar
 
-    from .config import OptionSource, StoreKind
-    from .protocols import Task, TaskLike
-    from .requires import K, S, T
+    from .tasks.config import OptionSource, StoreKind
+    from .tasks.protocols import Task, TaskLike
+    from .tasks.substitutes import K, T
 
     R = TypeVar("R", covariant=True, default=Any)
+    S = TypeVar("S", default=Any)
 else:
-    from .requires import R
+    from .tasks.requires import R
 
 __all__ = [
     "Const",
@@ -50,7 +43,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "Task":  # which is a union that only `typing` can make
-        from .protocols import Task
+        from .tasks.protocols import Task
 
         return Task
     msg = f"module {__name__!r} has no attribute {name!r}"
@@ -60,7 +53,7 @@ def __getattr__(name: str) -> Any:
 @cache
 def _constructor() -> Any:
     """Load `construction` when the first task is constructed, as most workers never do."""
-    from .construction import construct
+    from .tasks.construction import construct
 
     return construct
 
@@ -77,17 +70,7 @@ else:
             return _constructor()(cls, args, kwargs)
 
 
-class _TaskName:
-    """`module.qualname` of the class, on the class and on its instances."""
-
-    # A classmethod and a property no longer stack in Python 3.13.
-
-    def __get__(self, obj: Any, owner: Any = None) -> str:
-        name: str = (owner or type(obj))._task_config.name
-        return name
-
-
-class TaskBase(Generic[R], metaclass=TaskMeta):
+class TaskBase(Node, Generic[R], metaclass=TaskMeta):
     """The base of all tasks: a class and its arguments are a task, with one result and one directory.
 
     A subclass declares what it needs from others (`Requires`), sets it in `__init__`, and computes its result in
@@ -133,9 +116,6 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         14
     """
 
-    _task_config: TaskConfig
-    _task: TaskRecord | Location
-    task_name = _TaskName()
     __iter__: ClassVar[None] = None  # having __getitem__, a task would be taken for an endless sequence
 
     def __init__(self) -> None:
@@ -187,57 +167,11 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
                 setattr(cls, name, requirement)
         cls._task_config.requirements = _requirements(cls)
 
-    def __repr__(self) -> str:
-        record = self._task
-        if isinstance(record, TaskRecord):
-            return label(record.config, record.bound)
-        return record.label
-
     def _repr_html_(self) -> str:
         """Show the task in a notebook, with its state."""
-        from .pages.card import task_card
+        from .look.pages.card import task_card
 
         return task_card(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return restore, (type(self), located(self))
-
-    def __copy__(self) -> TaskBase[R]:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> TaskBase[R]:
-        return self
-
-    def __taskproc_identity__(self) -> Any:
-        return self._task.identity()
-
-    def __taskproc_readable__(self) -> Any:
-        return {"__task__": type(self).task_name, **self._task.shown_inside()}
-
-    @property
-    def task_id(self) -> int:
-        """The task's number from 0, unique in its class and cache, and never used for another task."""
-        return located(self).id
-
-    @property
-    def task_args(self) -> dict[str, Any]:
-        """The constructor's arguments in plain JSON, defaults applied."""
-        return self._task.args()
-
-    @property
-    def task_directory(self) -> Path:
-        """A directory of the task's own for files, made on access, and empty at the start of each attempt."""
-        return located(self).data_directory()
-
-    @property
-    def task_stdout(self) -> Path:
-        """The file with what the task wrote to its standard output; missing if it wrote nothing."""
-        return located(self).stdout
-
-    @property
-    def task_stderr(self) -> Path:
-        """The file with what the task wrote to its standard error; missing if it wrote nothing."""
-        return located(self).stderr
 
     @overload
     def __getitem__(self: TaskLike[Sequence[T]], key: int) -> MappedTask[T]: ...
@@ -274,8 +208,8 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
         Raises:
             CacheError: The cache cannot be written to.
         """
-        from .store import current_cache
         from .store.disk import disk_errors
+        from .tasks.in_use import current_cache
 
         store = current_cache().class_store(cls._task_config.name)
         with disk_errors(store.directory):
@@ -370,7 +304,7 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
             >>> result, stats["stats"][Half.task_name]
             (21.0, 1)
         """
-        from .run import run_graph
+        from .run.run import run_graph
 
         return run_graph(
             cast("TaskBase[Any]", self),
@@ -379,12 +313,18 @@ class TaskBase(Generic[R], metaclass=TaskMeta):
             rate_limits=rate_limits,
             detect_source_change=detect_source_change,
             dump_generations=dump_generations,
-            show_progress=show_progress,
+            progress=_progress() if show_progress else None,
             force_interactive=force_interactive,
             backend=backend,
             backend_options=backend_options,
             on_error=on_error,
         )
+
+
+def _progress() -> Any:
+    from .look.progress import Progress
+
+    return Progress
 
 
 def _requirements(cls: type) -> tuple[str, ...]:

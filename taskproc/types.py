@@ -1,6 +1,6 @@
 """Kept so that code written for 0.13 finds `Context` where it was."""
 from __future__ import annotations
 
-from .settings import Context
+from .tasks.settings import Context
 
 __all__ = ["Context"]

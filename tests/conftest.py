@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from taskproc import construction, store
-from taskproc.settings import Context
+from taskproc.store import cache as stores
+from taskproc.tasks import construction
+from taskproc.tasks.settings import Context
 from tests.sharing import group_of
 from tests.support import ScriptRunner
 
@@ -60,6 +61,6 @@ def run_script(tmp_path: Path) -> ScriptRunner:
 
 def _close_stores(directory: Path) -> None:
     """Close the files of a cache that nobody will use again."""
-    for path in [path for path in store._class_stores if path.startswith(f"{directory}/")]:
-        store._class_stores.pop(path).close()
+    for path in [path for path in stores._class_stores if path.startswith(f"{directory}/")]:
+        stores._class_stores.pop(path).close()
     gc.collect()

@@ -13,10 +13,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from taskproc.base.options import OptionInfo, describe
 from taskproc.cli import main
-from taskproc.options import OptionInfo, describe
+from taskproc.contract.plugins import Plugins
 from taskproc.plugin import BackendPlugin
-from taskproc.plugins import Plugins
 
 
 class Backends(SphinxDirective):

@@ -12,7 +12,7 @@ from .options import arguments_option, cache_dir_option, entry_point_option
 from .report import tasks_text
 
 if TYPE_CHECKING:
-    from ..graph import TaskClass, TaskGraph
+    from ..plan.graph import TaskClass, TaskGraph
 
 
 @click.command(short_help="Keep results after a change of source that does not matter.")
@@ -35,8 +35,8 @@ def accept(
     Use it after a change that you know to be cosmetic, in a task class or in what it calls. `taskproc why` shows the
     change. Results that are stale for another reason still are.
     """
-    from ..graph import TaskGraph
-    from ..store import current_cache
+    from ..plan.graph import TaskGraph
+    from ..tasks.in_use import current_cache
 
     settings, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
     graph = TaskGraph(task, current_cache())
@@ -69,7 +69,7 @@ def _superseded(graph: TaskGraph, classes: Sequence[str]) -> list[tuple[TaskClas
 
 
 def _chosen(known: Sequence[TaskClass], classes: Sequence[str]) -> list[TaskClass]:
-    from ..options import nearest
+    from ..base.options import nearest
 
     named = {one.config.short_name: one for one in known} | {one.config.name: one for one in known}
     for given in classes:

@@ -10,8 +10,8 @@ from .options import plugin_option
 from .place import use_settings_near
 
 if TYPE_CHECKING:
+    from ..contract.plugins import Plugins
     from ..plugin import BackendPlugin
-    from ..plugins import Plugins
 
 
 @click.command(short_help="List the installed backends, with their options.")
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @plugin_option
 def backends(names: tuple[str, ...], plugins: tuple[str, ...]) -> int:
     """List the installed backends and profiles, with their options."""
-    from ..options import nearest
+    from ..base.options import nearest
 
     settings = use_settings_near(None, None)
     found, broken = _load([*settings.plugins, *plugins])
@@ -44,8 +44,8 @@ def backends(names: tuple[str, ...], plugins: tuple[str, ...]) -> int:
 
 def _load(extra: Sequence[str]) -> tuple[Plugins, dict[str, str]]:
     """Load the modules and files that were asked for, one by one, so that a broken one hides no other."""
-    from ..errors import BackendError
-    from ..plugins import Plugins
+    from ..base.errors import BackendError
+    from ..contract.plugins import Plugins
 
     sound, broken = [], {}
     for name in dict.fromkeys(extra):
@@ -58,7 +58,7 @@ def _load(extra: Sequence[str]) -> tuple[Plugins, dict[str, str]]:
 
 
 def _print_backend(name: str, origin: str, plugins: Plugins) -> None:
-    from ..errors import TaskprocError
+    from ..base.errors import TaskprocError
 
     try:
         plugin = plugins.backend(name)
@@ -71,7 +71,7 @@ def _print_backend(name: str, origin: str, plugins: Plugins) -> None:
 
 
 def _print_options(plugin: BackendPlugin) -> None:
-    from ..options import describe
+    from ..base.options import describe
 
     rows = [
         (f"{info.name}: {info.type}" + ("" if info.default in (None, "", ()) else f" = {info.default}"), info.help)

@@ -15,7 +15,7 @@ from .place import use_settings_near
 from .taskfile import TaskFile, find_task_file
 
 if TYPE_CHECKING:
-    from ..store import Cache
+    from ..store.cache import Cache
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def clear(taskfile: str, classes: tuple[str, ...], everything: bool, cache_dir: 
 
     The file is not run. What depends on a removed result runs again, too.
     """
-    from ..store import current_cache
+    from ..tasks.in_use import current_cache
 
     file = find_task_file(taskfile)
     use_settings_near(file.path, cache_dir)
@@ -61,8 +61,8 @@ def clear(taskfile: str, classes: tuple[str, ...], everything: bool, cache_dir: 
 
 def _chosen(cache: Cache, file: TaskFile, classes: Sequence[str], everything: bool) -> list[str]:
     """Give the names of the classes to clear; their directories in the cache are named like them."""
-    from ..catalogue import class_names
-    from ..options import nearest
+    from ..base.options import nearest
+    from ..look.catalogue import class_names
 
     present = class_names(cache)
     own = [name for name in present if name.startswith(f"{file.module}.")]
@@ -110,7 +110,7 @@ def _rows(packed: str) -> int:
 
 
 def _refuse_while_running(cache: Cache) -> None:
-    from ..ledger import driver_lives
+    from ..runs.ledger import driver_lives
 
     try:
         runs = [entry.path for entry in os.scandir(cache.runs) if entry.is_dir()]

@@ -9,8 +9,8 @@ import click
 from .report import tasks_text
 
 if TYPE_CHECKING:
-    from ..preview import PlannedTask, Preview
-    from ..run import RunRequest
+    from ..look.preview import PlannedTask, Preview
+    from ..run.request import RunRequest
     from ..task import TaskBase
 
 _SHOWN_TASKS = 5
@@ -18,10 +18,10 @@ _SHOWN_TASKS = 5
 
 def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
     """Print what a run would do."""
-    from ..graph import general_reason
-    from ..preview import Preview
-    from ..settings import load_settings
-    from ..store import current_cache
+    from ..look.preview import Preview
+    from ..plan.graph import general_reason
+    from ..tasks.in_use import current_cache
+    from ..tasks.settings import load_settings
 
     preview = Preview(task, request, load_settings(None), current_cache())
     planned = list(preview.tasks())

@@ -9,8 +9,8 @@ from .place import use_settings_near
 from .taskfile import construct, entry_point, find_task_file
 
 if TYPE_CHECKING:
-    from ..settings import Settings
     from ..task import TaskBase
+    from ..tasks.settings import Settings
 
 
 def load_entry_point(
@@ -33,7 +33,7 @@ def load_entry_point(
         click.UsageError: The file, the class or an argument is not as named.
         TaskFileError: The user's own code failed.
     """
-    from ..settings import load_settings
+    from ..tasks.settings import load_settings
     from .values import entry_arguments
 
     file = find_task_file(taskfile)

@@ -13,8 +13,8 @@ from .place import use_settings_near
 from .taskfile import construct, entry_point, find_task_file
 
 if TYPE_CHECKING:
-    from ..garbage import Kept, Wish
-    from ..store import Cache
+    from ..look.garbage import Kept, Wish
+    from ..store.cache import Cache
     from .taskfile import TaskFile
 
 
@@ -51,9 +51,9 @@ def gc(
     --older-than or --keep-last must say it; what depends on a removed result then runs again, too. What a run that
     goes on may need stays. The cache is that of the first file, unless --cache-dir says otherwise.
     """
-    from ..garbage import choose, free, inventory, remove
-    from ..store import current_cache
+    from ..look.garbage import choose, free, inventory, remove
     from ..store.disk import disk_errors
+    from ..tasks.in_use import current_cache
 
     files = [find_task_file(text) for text in taskfiles]
     use_settings_near(files[0].path if files else None, cache_dir)
@@ -91,8 +91,8 @@ def _wish(
     older_than: float | None,
     keep_last: int | None,
 ) -> Wish:
-    from ..catalogue import class_names
-    from ..garbage import Wish
+    from ..look.catalogue import class_names
+    from ..look.garbage import Wish
 
     before = None if older_than is None else time.time() - older_than
     if not files:
@@ -108,7 +108,7 @@ def _reached(files: Sequence[TaskFile], entries: Sequence[str], cache: Cache) ->
     Raises:
         click.UsageError: A file has none of the entry points, or none has one of them.
     """
-    from ..graph import TaskGraph
+    from ..plan.graph import TaskGraph
 
     reached: set[bytes] = set()
     found: set[str] = set()
@@ -129,7 +129,7 @@ def _reached(files: Sequence[TaskFile], entries: Sequence[str], cache: Cache) ->
 
 def _root(file: TaskFile, entry: str, may_lack: bool) -> Any:
     """Construct an entry point; None if the file has no class of that name, and may lack it."""
-    from ..task_names import parse_task_name
+    from ..look.task_names import parse_task_name
     from .values import entry_arguments
 
     pattern = parse_task_name(entry)

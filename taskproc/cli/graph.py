@@ -11,9 +11,9 @@ from .options import arguments_option, cache_dir_option, entry_point_option, tru
 from .taskfile import told_as_users
 
 if TYPE_CHECKING:
-    from ..pages.model import ShownGraph
-    from ..settings import Settings
+    from ..look.pages.model import ShownGraph
     from ..task import TaskBase
+    from ..tasks.settings import Settings
 
 Format = Literal["html", "svg", "dot", "mermaid", "text"]
 _FORMAT_OF = {
@@ -74,10 +74,11 @@ def graph(
 
 
 def _gathered(task: TaskBase[Any], settings: Settings) -> ShownGraph:
-    from ..choice import BackendChoice
-    from ..pages.gather import gather_graph
-    from ..run import RunRequest, make_plan
-    from ..store import current_cache
+    from ..look.pages.gather import gather_graph
+    from ..run.choice import BackendChoice
+    from ..run.request import RunRequest
+    from ..run.run import make_plan
+    from ..tasks.in_use import current_cache
 
     cache = current_cache()
     with told_as_users():
@@ -87,31 +88,31 @@ def _gathered(task: TaskBase[Any], settings: Settings) -> ShownGraph:
 
 def _written(graph: ShownGraph, format_name: Format, fold: bool | None, base: Path | None) -> str:
     if format_name == "html":
-        from ..pages.html import graph_page
+        from ..look.pages.html import graph_page
 
         return graph_page(graph, base)
-    from ..pages.folding import picture_of
+    from ..look.pages.folding import picture_of
 
     picture = picture_of(graph, fold)
     if format_name == "svg":
-        from ..pages.svg import svg_text
+        from ..look.pages.svg import svg_text
 
         return svg_text(picture)
     if format_name == "dot":
-        from ..pages.dot import dot_text
+        from ..look.pages.dot import dot_text
 
         return dot_text(picture, graph.title)
     if format_name == "mermaid":
-        from ..pages.mermaid import mermaid_text
+        from ..look.pages.mermaid import mermaid_text
 
         return mermaid_text(picture)
-    from ..pages.text import tree_text
+    from ..look.pages.text import tree_text
 
     return tree_text(picture)
 
 
 def _save(output: Path, text: str, format_name: Format) -> None:
-    from ..pages.page import write_page, write_text
+    from ..look.pages.page import write_page, write_text
 
     if format_name == "html":
         write_page(output, text)

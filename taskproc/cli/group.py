@@ -11,8 +11,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from .. import __version__
-from ..errors import OptionError, SettingsError, TaskprocError
+from ..base.errors import OptionError, SettingsError, TaskprocError
+from ..base.version import __version__
 from .taskfile import TaskFileError
 from .terminal import kept_terminal, print_any_text
 

@@ -14,8 +14,8 @@ from .options import cache_dir_option, task_argument
 from .place import Place, find_cache
 
 if TYPE_CHECKING:
-    from ..catalogue import Entry
-    from ..history import RunReader
+    from ..look.catalogue import Entry
+    from ..look.history import RunReader
 
 _PAUSE = 0.2  # seconds between looks with -f
 _CHUNK = 1 << 20
@@ -33,8 +33,8 @@ def logs(name: str, file: str | None, cache_dir: Path | None, follow: bool, only
     TASK is written Class, if there is but one, Class#7 (the id) or Class(n=3); arguments that are left out may be
     anything. The task file is not run.
     """
-    from ..catalogue import find_entries
-    from ..task_names import parse_task_name
+    from ..look.catalogue import find_entries
+    from ..look.task_names import parse_task_name
     from .report import plain
 
     place, pattern = find_cache(file, cache_dir), parse_task_name(name)
@@ -95,7 +95,7 @@ def _follow(logs: list[_Log], place: Place, entry: Entry) -> None:
 
 def _readers(place: Place, entry: Entry) -> list[tuple[RunReader, int]]:
     """Give the runs that go on and have this task to run, with its node in each."""
-    from ..history import RunReader, read_run
+    from ..look.history import RunReader, read_run
 
     readers = [RunReader(directory) for directory in place.runs() if read_run(directory).alive]
     return [

@@ -9,8 +9,8 @@ import click
 from .place import Place
 
 if TYPE_CHECKING:
-    from ..catalogue import Entry
-    from ..task_names import TaskPattern
+    from ..look.catalogue import Entry
+    from ..look.task_names import TaskPattern
 
 _SHOWN = 10
 
@@ -21,8 +21,8 @@ def class_meant(place: Place, pattern: TaskPattern) -> str:
     Raises:
         click.UsageError: The cache holds none, or several.
     """
-    from ..catalogue import class_names
-    from ..options import nearest
+    from ..base.options import nearest
+    from ..look.catalogue import class_names
 
     known = {place.short_name(name): name for name in class_names(place.cache) if place.holds(name)}
     if pattern.cls in known:

@@ -74,7 +74,7 @@ class BackendName(_ParamType):
         return label, name
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from ..plugins import Plugins
+        from ..contract.plugins import Plugins
 
         label, equals, begin = incomplete.rpartition("=")
         names = [found.name for found in Plugins().available()]
@@ -107,7 +107,7 @@ class TaskNameType(_ParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Name the classes in the cache, and behind a class's name its tasks; nothing is run."""
-        from ..catalogue import class_names, entries
+        from ..look.catalogue import class_names, entries
         from .place import find_cache
 
         given = ctx.params.get("place") or ctx.params.get("taskfile") or ctx.params.get("file")
@@ -218,7 +218,7 @@ def trust_cache_option(function: F) -> F:
 
     def trust(context: click.Context, option: click.Parameter, given: bool) -> None:
         if given:
-            from ..settings import Context
+            from ..tasks.settings import Context
 
             Context.trust_cache = True
             os.environ["TP_TRUST_CACHE"] = "1"  # for tasks that run graphs of their own

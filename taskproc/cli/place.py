@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..settings import Settings
-    from ..store import Cache
+    from ..store.cache import Cache
+    from ..tasks.settings import Settings
     from .taskfile import TaskFile
 
 
@@ -23,7 +23,7 @@ def use_settings_near(file: Path | None, cache_dir: Path | None) -> Settings:
         file: The task file, if there is one.
         cache_dir: What the command said.
     """
-    from ..settings import Context, Settings, load_settings
+    from ..tasks.settings import Context, Settings, load_settings
 
     settings = load_settings(file.parent if file else None)
     if file is not None and settings.file is not None:
@@ -66,7 +66,8 @@ class Place:
 
     def runs(self) -> list[str]:
         """Give the directories of the runs, the newest first: those of the file, if there is one."""
-        from .. import history, ledger
+        from ..look import history
+        from ..runs import ledger
 
         found = ledger.run_directories(self.cache.runs)
         if self.file is None:
@@ -84,8 +85,9 @@ class Place:
         Raises:
             click.UsageError: No run, or more than one, has a name that begins so.
         """
-        from .. import history, ledger
-        from ..options import nearest
+        from ..base.options import nearest
+        from ..look import history
+        from ..runs import ledger
 
         if run_id is None:
             found = self.runs()
@@ -110,7 +112,8 @@ def find_cache(place: str | None, cache_dir: Path | None) -> Place:
     Raises:
         click.UsageError: There is no such file, or no cache in the directory.
     """
-    from ..store import current_cache, open_cache
+    from ..store.cache import open_cache
+    from ..tasks.in_use import current_cache
     from .taskfile import find_task_file
 
     if place is not None and Path(place).is_dir():

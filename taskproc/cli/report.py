@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..failures import last_lines
+from ..run.failures import last_lines
 
 if TYPE_CHECKING:
-    from ..errors import FailedTaskError
     from ..plugin import Event
     from ..task import TaskBase
+    from ..tasks.failed import FailedTaskError
+    from ..tasks.node import Node
 
 _MOST_CLASSES = 30
 _MOST_ACCOUNTS = 10
@@ -184,7 +185,7 @@ def _failed(failure: FailedTaskError) -> str:
     return click.style("FAILED", fg="red", bold=True) + f" {_cut(repr(failure.task), 200)}"
 
 
-def _arguments(task: TaskBase[Any]) -> str:
+def _arguments(task: Node) -> str:
     try:
         return json.dumps(task.task_args, default=repr, ensure_ascii=False)
     except (TypeError, ValueError):

@@ -15,7 +15,7 @@ from .place import Place, find_cache
 from .taskfile import told_as_users
 
 if TYPE_CHECKING:
-    from ..task_names import TaskPattern
+    from ..look.task_names import TaskPattern
 
 
 @click.command(short_help="Print a task's result.")
@@ -29,7 +29,7 @@ def result(name: str, file: str | None, cache_dir: Path | None, as_json: bool) -
     TASK is written Class, if there is but one, Class#7 (the id) or Class(n=3); arguments that are left out may be
     anything. With --file TASKFILE, the file is imported, and its tasks are found in the packed store, too.
     """
-    from ..task_names import parse_task_name
+    from ..look.task_names import parse_task_name
 
     place, pattern = find_cache(file, cache_dir), parse_task_name(name)
     value = _load(place, pattern)
@@ -46,9 +46,9 @@ def result(name: str, file: str | None, cache_dir: Path | None, as_json: bool) -
 
 def _load(place: Place, pattern: TaskPattern) -> Any:
     """Read a result: from its directory, or else, if it is packed, by its task constructed anew."""
-    from ..catalogue import find_entries
+    from ..look.catalogue import find_entries
     from ..store import files
-    from ..trust import check_trust
+    from ..tasks.trust import check_trust
 
     cls = class_meant(place, pattern)
     store = place.cache.class_store(cls)

@@ -25,10 +25,10 @@ from .options import (
 from .taskfile import told_as_users
 
 if TYPE_CHECKING:
-    from ..graph import TaskGraph
-    from ..run import RunRequest
-    from ..settings import Settings
+    from ..plan.graph import TaskGraph
+    from ..run.request import RunRequest
     from ..task import TaskBase
+    from ..tasks.settings import Settings
 
 _DONE, _FAILED, _INTERRUPTED = 0, 1, 130
 
@@ -137,7 +137,8 @@ def run(**given: Any) -> int:
 
 
 def _request(options: _Options) -> RunRequest:
-    from ..run import RunRequest
+    from ..look.progress import Progress
+    from ..run.request import RunRequest
 
     overall = [name for label, name in options.backends if not label]
     if len(overall) > 1:
@@ -153,15 +154,15 @@ def _request(options: _Options) -> RunRequest:
         on_error="continue" if options.keep_going else "stop",
         force_interactive=options.interactive,
         force=options.force,
-        show_progress=not options.no_progress,
+        progress=None if options.no_progress else Progress,
         detach=options.on_interrupt == "detach",
         plugins=options.plugins,
     )
 
 
 def _graph_of(task: TaskBase[Any]) -> TaskGraph:
-    from ..graph import TaskGraph
-    from ..store import current_cache
+    from ..plan.graph import TaskGraph
+    from ..tasks.in_use import current_cache
 
     with told_as_users():
         return TaskGraph(task, current_cache())
@@ -173,8 +174,8 @@ def _checked(
     """Refuse, before anything runs, what the command line says of backends, options and labels that are not there."""
     from dataclasses import replace
 
-    from ..options import nearest
-    from ..preview import check_backends
+    from ..base.options import nearest
+    from ..look.preview import check_backends
 
     unknown = check_backends(graph, request, settings)
     configs = [known.config for known in graph.classes.values()]
@@ -194,8 +195,8 @@ def _checked(
 def _run(task: TaskBase[Any], graph: TaskGraph, request: RunRequest) -> int:
     from dataclasses import replace
 
-    from ..errors import FailedTaskError, FailedTasksError
-    from ..run import run as run_request
+    from ..run.run import run as run_request
+    from ..tasks.failed import FailedTaskError, FailedTasksError
     from . import report
 
     tally = report.Tally()

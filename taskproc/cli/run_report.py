@@ -23,8 +23,8 @@ def run_report(place: str | None, cache_dir: Path | None, run_id: str | None, ou
 
     The page is one file that needs no network. Nothing is run, and no result is read.
     """
-    from ..pages.page import write_page
-    from ..pages.report import report_page
+    from ..look.pages.page import write_page
+    from ..look.pages.report import report_page
 
     where = find_cache(place, cache_dir)
     chosen = where.chosen_runs(run_id)

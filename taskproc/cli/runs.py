@@ -13,7 +13,7 @@ from .place import find_cache
 from .status import run_as_json
 
 if TYPE_CHECKING:
-    from ..history import Run
+    from ..look.history import Run
 
 _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "died": "red"}
 
@@ -27,7 +27,7 @@ def runs(place: str | None, cache_dir: Path | None, as_json: bool) -> int:
 
     The last ones are kept: as many as the setting keep_runs says, 20 by default.
     """
-    from ..history import read_run
+    from ..look.history import read_run
 
     where = find_cache(place, cache_dir)
     found = [read_run(path) for path in reversed(where.runs())]

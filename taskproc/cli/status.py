@@ -28,7 +28,7 @@ from .options import cache_dir_option, json_option, place_argument
 from .place import Place, find_cache
 
 if TYPE_CHECKING:
-    from ..history import Attempt, Run, RunReader, TaskState
+    from ..look.history import Attempt, Run, RunReader, TaskState
 
 _PAUSE = 1.0  # seconds between looks with --watch
 _SHOWN = 10
@@ -88,7 +88,7 @@ class _Screen:
 
     def look(self) -> bool:
         """Read what is new; whether a run goes on."""
-        from ..history import RunReader
+        from ..look.history import RunReader
 
         directories = self._place.chosen_runs(self._run_id)
         for reader in self._readers.values():

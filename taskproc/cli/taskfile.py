@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import TaskprocError
-from ..options import nearest
+from ..base.errors import TaskprocError
+from ..base.options import nearest
 
 if TYPE_CHECKING:
     from ..task import TaskBase
@@ -61,7 +61,7 @@ class TaskFile:
         """
         self._refuse_clash()
         self._make_importable()
-        from ..source.files import drop_doubtful_bytecode
+        from ..tasks.source.files import drop_doubtful_bytecode
 
         drop_doubtful_bytecode(str(self.path))
         with told_as_users():
@@ -190,9 +190,9 @@ def _module_of(path: Path) -> tuple[str, Path]:
 def _missing(text: str, path: Path) -> str:
     from difflib import get_close_matches
 
-    from . import main
-
-    commands = get_close_matches(text, list(main.commands), n=1)
+    context = click.get_current_context(silent=True)
+    group = context.find_root().command if context else None
+    commands = get_close_matches(text, list(group.commands) if isinstance(group, click.Group) else [], n=1)
     if commands:
         return f"there is no file {text!r}; did you mean the command `taskproc {commands[0]}`?"
     try:

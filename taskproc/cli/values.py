@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, TypeVar, 
 
 import click
 
-from ..options import nearest
+from ..base.options import nearest
 
 if TYPE_CHECKING:
     from ..task import TaskBase

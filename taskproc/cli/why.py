@@ -11,8 +11,8 @@ from .entry import load_entry_point
 from .options import TaskNameType, arguments_option, cache_dir_option, entry_point_option
 
 if TYPE_CHECKING:
-    from ..explain import Explainer, Reason
-    from ..graph import Plan
+    from ..look.explain import Explainer, Reason
+    from ..plan.graph import Plan
 
 _SHOWN = 10
 _SHOWN_DIFF = 60  # lines
@@ -37,9 +37,10 @@ def why(
 
     TASK is written Class, Class#7 (the id) or Class(n=3). Nothing is run, and no result is unpickled.
     """
-    from ..explain import Explainer
-    from ..run import RunRequest, make_plan
-    from ..store import current_cache
+    from ..look.explain import Explainer
+    from ..run.request import RunRequest
+    from ..run.run import make_plan
+    from ..tasks.in_use import current_cache
 
     settings, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
     cache = current_cache()
@@ -123,8 +124,8 @@ def _named(plan: Plan, explainer: Explainer, name: str) -> list[int]:
     Raises:
         click.UsageError: There are none.
     """
-    from ..options import nearest
-    from ..task_names import parse_task_name
+    from ..base.options import nearest
+    from ..look.task_names import parse_task_name
 
     pattern = parse_task_name(name)
     graph = plan.graph

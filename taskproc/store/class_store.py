@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..errors import CacheError, ResultNotFoundError
+from ..base.errors import CacheError, ResultNotFoundError
 from . import files
 from .files import DamagedResultError, Meta
 from .ids import IdTable

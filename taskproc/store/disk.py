@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..errors import CacheError, TaskprocError
+from ..base.errors import CacheError, TaskprocError
 
 if TYPE_CHECKING:
     from typing import Any, Literal

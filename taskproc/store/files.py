@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from ..errors import ResultUnreadableError, TaskprocError
-from ..lean import NamedTuple, pickle, struct
+from ..base.errors import ResultUnreadableError, TaskprocError
+from ..base.lean import NamedTuple, pickle, struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import CacheError
+from ..base.errors import CacheError
 from . import files
 from .disk import is_damage, open_existing
 from .locks import locked

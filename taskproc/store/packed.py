@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..errors import CacheError
+from ..base.errors import CacheError
 from . import files
 from .disk import delete_in, insert_rows, is_damage
 from .files import DamagedResultError, Meta

@@ -12,23 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..adoption import take_back
-from ..choice import BackendChoice
-from ..errors import BackendUnavailable, SubmitUnknown
-from ..handover import forget_context, note_own_context, write_context
-from ..jobs import JobMaker, Place
-from ..ledger import Ledger, RunDirectory
-from ..outcome import Outcome
-from ..packing import Packer
+from ..base.errors import BackendUnavailable, SubmitUnknown
+from ..base.outcome import Outcome
+from ..contract.plugins import Plugins
 from ..plugin import BackendContext, BackendPlugin, Job, JobRef
-from ..plugins import Plugins
-from ..run import RunRequest, make_plan
-from ..serve import serve_command
-from ..settings import load_settings
-from ..staging import StagedSets
-from ..store import current_cache
+from ..run.choice import BackendChoice
+from ..run.jobs import JobMaker, Place
+from ..run.packing import Packer
+from ..run.request import RunRequest
+from ..run.run import make_plan
+from ..runs.adoption import take_back
+from ..runs.ledger import Ledger, RunDirectory
+from ..runs.staging import StagedSets
 from ..store.files import META_SIZE, Meta
 from ..task import TaskBase
+from ..tasks.in_use import current_cache
+from ..tasks.settings import load_settings
+from ..work.command import serve_command
+from ..work.handover import forget_context, note_own_context, write_context
 from .clauses import ContractBroken, breach, require
 from .recorder import Recorder
 from .tasks import Count

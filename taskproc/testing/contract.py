@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ..errors import BackendError
+from ..base.errors import BackendError
+from ..contract.plugins import Plugins
 from ..plugin import API_VERSION, BackendPlugin, Job
-from ..plugins import Plugins
 from ..task import TaskBase
 from .bench import Bench
 from .clauses import breach, require

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from ..errors import BackendError, FailedTaskError, OptionError, PrefixError, TaskprocError, TaskTimeoutError
+from ..base.errors import BackendError, OptionError, PrefixError, TaskprocError, TaskTimeoutError
 from ..plugin import Job, Portable
-from ..runner import DriverReports
+from ..run.runner import DriverReports
 from ..task import TaskBase
+from ..tasks.failed import FailedTaskError
 from . import tasks as t
 from .clauses import ContractBroken, breach, require
 from .contract import BackendContract

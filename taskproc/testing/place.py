@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import construction, store
-from ..settings import Context
+from ..store import cache as stores
+from ..tasks import construction
+from ..tasks.settings import Context
 
 
 @contextmanager
@@ -40,8 +41,8 @@ def fresh_cache(directory: Path) -> Iterator[Path]:
         Context.cache_dir = before
         os.environ.pop("TP_CACHE_DIR", None)
         os.environ.update(variables)
-        for path in [path for path in store._class_stores if path.startswith(f"{directory}/")]:
-            store._class_stores.pop(path).close()
+        for path in [path for path in stores._class_stores if path.startswith(f"{directory}/")]:
+            stores._class_stores.pop(path).close()
         gc.collect()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..outcome import Outcome
+from ..base.outcome import Outcome
 from ..plugin import Job
 
 

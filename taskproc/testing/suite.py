@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ..errors import BackendError
+from ..base.errors import BackendError
+from ..contract.plugins import Plugins
 from ..plugin import BackendPlugin
-from ..plugins import Plugins
 from .clauses import breach
 from .place import Script, fresh_cache
 from .tasks import Beats

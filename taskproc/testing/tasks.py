@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..requires import Const, Requires, RequiresList
 from ..task import TaskBase
+from ..tasks.requires import Requires, RequiresList
+from ..tasks.substitutes import Const
 
 _BEAT = 'while [ ! -e "$1.stop" ]; do printf x >> "$1.child"; sleep 0.1; done'
 

@@ -13,8 +13,8 @@ from taskproc_backends.shell import Shell, ShellOptions, prologue
 from taskproc_backends.templates import load
 
 from taskproc.plugin import BackendUnavailable, Job, SubmitUnknown
+from tests.backends.batch_kit import Bench
 from tests.clusters.sge import QUEUE, SgeCluster
-from tests.unit.batch_kit import Bench
 
 MakeBench = Callable[..., Bench]
 

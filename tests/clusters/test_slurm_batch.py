@@ -14,8 +14,8 @@ from taskproc_slurm import Slurm, SlurmOptions
 from taskproc_slurm.answers import LOG_CAUSES
 
 from taskproc.plugin import BackendUnavailable, Job, SubmitUnknown
+from tests.backends.batch_kit import Bench
 from tests.clusters.slurm import ACCOUNT, SlurmCluster
-from tests.unit.batch_kit import Bench
 
 MakeBench = Callable[..., Bench]
 

@@ -329,7 +329,8 @@ def test_ctrl_c_ends_the_jobs_and_leaves_within_seconds(
 
 def test_detached_jobs_are_taken_up_by_the_next_run(home: Home, start: Callable[..., subprocess.Popen[str]]) -> None:
     main = """
-from taskproc.run import RunRequest, run
+from taskproc.run.request import RunRequest
+from taskproc.run.run import run
 print(run(Sum(8, 6.0), RunRequest(backend="slurm", detach=True))[0])
 """
     driver = start(main)

@@ -21,8 +21,8 @@ import pytest
 from taskproc_backends.shell import Shell, ShellOptions, prologue
 from taskproc_backends.templates import load
 
+from tests.backends.batch_kit import Bench
 from tests.clusters.slurm import SlurmCluster
-from tests.unit.batch_kit import Bench
 
 MakeBench = Callable[..., Bench]
 

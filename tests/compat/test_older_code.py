@@ -236,7 +236,7 @@ def test_forced_interactive_prints_to_the_terminal(capsys):
 def a_python_start() -> float:
     """Measure how long this machine takes just now to start a Python that imports what a worker does."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import taskproc.serve, taskproc.task"], check=True)
+    subprocess.run([sys.executable, "-c", "import taskproc.work.pipe, taskproc.task"], check=True)
     return time.perf_counter() - started
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from taskproc import FailedTaskError, FailedTasksError
-from taskproc.errors import PrefixError, ResultUnreadableError, TaskDefinitionError
+from taskproc.base.errors import PrefixError, ResultUnreadableError, TaskDefinitionError
 from tests.conformance import tasks as t
 from tests.conformance.conftest import Way
 from tests.support import wait_for
@@ -82,7 +82,7 @@ def test_failure_tells_task_arguments_cause_place_and_traceback(way: Way, either
     assert str(error.directory) in message
     log = t.Fails("word").task_stderr.read_text()
     assert "in helper_that_raises" in log
-    assert "taskproc/worker.py" not in log
+    assert "taskproc/work/worker.py" not in log
     if way.apart:
         assert "in helper_that_raises" in str(error.exception.__cause__)
 

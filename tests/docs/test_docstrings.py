@@ -17,8 +17,6 @@ import taskproc
 
 PUBLIC = [
     "taskproc",
-    "taskproc.errors",
-    "taskproc.pages",
     "taskproc.plugin",
     "taskproc.testing",
     "taskproc_backends.batch",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from taskproc.plugins import Plugins
-from taskproc.settings import load_settings
+from taskproc.contract.plugins import Plugins
+from taskproc.tasks.settings import load_settings
 from tests.docs.pages import Place, find_blocks
 
 if sys.version_info >= (3, 11):
@@ -77,7 +77,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_reference_names_every_setting_and_variable() -> None:
     page = (DOCS / "reference/settings.md").read_text(encoding="utf-8")
-    from taskproc import settings
+    from taskproc.tasks import settings
 
     tables = {"backends": "backends.NAME", "profile": "profile.NAME"}
     missing = [key for key in settings._READERS if f"`{tables.get(key, key)}`" not in page]

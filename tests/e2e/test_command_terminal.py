@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.e2e.command import Command
-from tests.unit.screen import screen
+from tests.look.screen import screen
 
 MANY = """
     import time

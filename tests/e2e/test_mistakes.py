@@ -28,7 +28,7 @@ class Merge(TaskBase):
     counts: RequiresList[int]
 Merge()
 """,
-            "taskproc.errors.TaskDefinitionError: script.py: Merge.counts is not set. Assign a task to self.counts in "
+            "taskproc.TaskDefinitionError: script.py: Merge.counts is not set. Assign a task to self.counts in "
             "Merge.__init__, or Const(value) for a fixed value.",
         ),
         (
@@ -39,7 +39,7 @@ class Merge(TaskBase):
         self.counts = [Const(1), 2]
 Merge()
 """,
-            "taskproc.errors.TaskDefinitionError: script.py: Merge.counts[1] is 2 (of type int), which is not a task; "
+            "taskproc.TaskDefinitionError: script.py: Merge.counts[1] is 2 (of type int), which is not a task; "
             "wrap a fixed value as Const(value).",
         ),
         (
@@ -51,7 +51,7 @@ class Merge(TaskBase):
         self.up = Up
 Merge()
 """,
-            "taskproc.errors.TaskDefinitionError: script.py: Merge.up is <class '__main__.Up'> (of type TaskMeta), "
+            "taskproc.TaskDefinitionError: script.py: Merge.up is <class '__main__.Up'> (of type TaskMeta), "
             "which is not a task; call it to make a task.",
         ),
         (
@@ -66,7 +66,7 @@ class Pong(TaskBase):
         self.other = Ping(n)
 Ping(1)
 """,
-            "taskproc.errors.CycleError: a task needs itself: Ping(n=1) -> Pong(n=1) -> Ping(n=1)",
+            "taskproc.CycleError: a task needs itself: Ping(n=1) -> Pong(n=1) -> Ping(n=1)",
         ),
         (
             """
@@ -75,12 +75,12 @@ class Careless(TaskBase):
 class Step(Careless): ...
 Step()
 """,
-            "taskproc.errors.TaskDefinitionError: script.py: Step was not set up as a task: "
+            "taskproc.TaskDefinitionError: script.py: Step was not set up as a task: "
             "Careless.__init_subclass__ must call super().__init_subclass__(**kwargs).",
         ),
         (
             "class Step(TaskBase, chanel='x'): ...",
-            "taskproc.errors.TaskDefinitionError: script.py: Step: unknown class keyword chanel "
+            "taskproc.TaskDefinitionError: script.py: Step: unknown class keyword chanel "
             "(Step.__init_subclass__() takes no keyword arguments).",
         ),
         (
@@ -91,28 +91,28 @@ Step(object())
 """,
             None,
         ),
-        ("TaskBase()", "taskproc.errors.TaskDefinitionError: TaskBase is no task itself; derive a class from it and "
+        ("TaskBase()", "taskproc.TaskDefinitionError: TaskBase is no task itself; derive a class from it and "
                        "define run_task."),
         (
             """
 class Step(TaskBase): ...
 Step().run_graph(on_error='ignore')
 """,
-            "taskproc.errors.SettingsError: on_error='ignore' is neither 'stop' nor 'continue'",
+            "taskproc.SettingsError: on_error='ignore' is neither 'stop' nor 'continue'",
         ),
         (
             """
 class Step(TaskBase): ...
 Step().run_graph(max_workers=0)
 """,
-            "taskproc.errors.SettingsError: max_workers=0 is not a whole number from 1",
+            "taskproc.SettingsError: max_workers=0 is not a whole number from 1",
         ),
         (
             """
 class Step(TaskBase): ...
 Step().run_graph(rate_limits={'x': 0})
 """,
-            "taskproc.errors.SettingsError: the rate limit of 'x' is 0; it must be a whole number from 1",
+            "taskproc.SettingsError: the rate limit of 'x' is 0; it must be a whole number from 1",
         ),
         (
             """
@@ -133,10 +133,10 @@ def test_mistake_is_told_in_one_sentence(run_script: ScriptRunner, text: str, sa
     if said is not None:
         assert line == said
     elif "object()" in text:
-        assert line.startswith("taskproc.errors.TaskDefinitionError: ")
+        assert line.startswith("taskproc.TaskDefinitionError: ")
         assert "data" in line
     else:
-        assert line.startswith("taskproc.errors.ResultNotFoundError: Step() has no result in ")
+        assert line.startswith("taskproc.ResultNotFoundError: Step() has no result in ")
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_mistake_is_told_in_one_sentence(run_script: ScriptRunner, text: str, sa
 )
 def test_class_keyword_that_is_not_right(run_script: ScriptRunner, keyword: str, said: str):
     line = last_line(run_script, f"class Step(TaskBase, {keyword}): ...")
-    assert line == f"taskproc.errors.TaskDefinitionError: script.py: Step: {said}"
+    assert line == f"taskproc.TaskDefinitionError: script.py: Step: {said}"
 
 
 def test_endless_nesting_is_an_error_with_the_last_constructor(run_script: ScriptRunner):
     text = """
-from taskproc import construction
+from taskproc.tasks import construction
 construction.MAX_LEVELS = 1000
 class Endless(TaskBase):
     up: Requires[int]
@@ -198,7 +198,7 @@ def test_read_only_cache_is_named(run_script: ScriptRunner, small_disk: Path):
     make_read_only(small_disk)
     line = last_line(run_script, STEP + "Step(1).run_graph()", env={"TP_CACHE_DIR": str(small_disk / "cache")})
     place = small_disk / "cache" / "taskproc"
-    assert line == f"taskproc.errors.CacheError: the cache {place} cannot be written to: Read-only file system"
+    assert line == f"taskproc.CacheError: the cache {place} cannot be written to: Read-only file system"
 
 
 @pytest.mark.parametrize("store", ["tree", "packed"])

@@ -42,10 +42,10 @@ def test_wheel_holds_both_packages_and_the_licence(built: Path) -> None:
     sources = {f"{name}/{path.relative_to(package)}" for name, package in PACKAGES.items() for path in modules(package)}
     assert sources <= set(names)
     assert {"taskproc/py.typed", "taskproc_backends/py.typed"} <= set(names)
-    assets = ROOT / "taskproc/pages/assets"
+    assets = ROOT / "taskproc/look/pages/assets"
     assert {str(path.relative_to(ROOT)) for path in assets.iterdir() if path.is_file()} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert any(name.endswith("licenses/taskproc/pages/assets/dagre.min.js.LEGAL.txt") for name in names)
+    assert any(name.endswith("licenses/taskproc/look/pages/assets/dagre.min.js.LEGAL.txt") for name in names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"taskproc", "taskproc_backends"}
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 
 from taskproc import Requires, RequiresList, TaskBase
-from taskproc.run import RunRequest, run
+from taskproc.run.request import RunRequest
+from taskproc.run.run import run
 
 LARGE = 100_000
 

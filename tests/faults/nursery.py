@@ -190,7 +190,7 @@ def _read(path: str) -> str:
 
 def main(shim: str) -> None:
     """Serve requests until the standard input ends."""
-    for name in ("diskcache", "taskproc.session", "tests.faults.graph"):
+    for name in ("diskcache", "taskproc.run.session", "tests.faults.graph"):
         importlib.import_module(name)
     for name in ("prefix", "process", "thread"):
         importlib.import_module(f"taskproc_backends.{name}")

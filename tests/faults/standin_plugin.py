@@ -7,7 +7,7 @@ from pathlib import Path
 from taskproc_backends.batch import BatchBackend, BatchOptions
 
 from taskproc.plugin import BackendContext, BackendPlugin
-from tests.unit.standin_scheduler import StandIn
+from tests.backends.standin_scheduler import StandIn
 
 
 def _make(context: BackendContext) -> BatchBackend:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from taskproc import Context, TaskBase
-from taskproc.errors import CacheError
+from taskproc.base.errors import CacheError
 from taskproc.store import class_store
 from tests.faults import census, graph
 from tests.faults.killing import Stage, of_each_kind
@@ -200,7 +200,7 @@ def test_cache_on_a_read_only_file_system_can_be_read(full: Path):
 def test_run_on_a_read_only_file_system_is_refused_in_one_sentence(full: Path):
     code = """
 from tests.faults.graph import *
-from taskproc.errors import CacheError
+from taskproc import CacheError
 try:
     Leaf(7).run_graph()
 except CacheError as error:
@@ -221,7 +221,7 @@ def test_small_file_system_fills_up(tmp_path: Path, store: str, kilobytes: int):
     code = """
 import os
 from tests.faults.graph import *
-from taskproc.errors import TaskprocError
+from taskproc import TaskprocError
 try:
     print(Top().run_graph(backend="thread"))
 except TaskprocError as error:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from taskproc import FailedTaskError, RequiresList, TaskBase
-from taskproc.errors import TaskTimeoutError
+from taskproc.base.errors import TaskTimeoutError
 from tests.support import is_alive, wait_for
 
 

@@ -25,15 +25,15 @@ from taskproc_backends.shell import Shell, ShellOptions
 from taskproc_backends.templates import load
 
 from taskproc import TaskBase
+from taskproc.base.errors import SettingsError, TaskprocError
+from taskproc.base.options import build_options
 from taskproc.cli import main
 from taskproc.cli.options import BackendName, Limit
 from taskproc.cli.values import read_value
-from taskproc.errors import SettingsError, TaskprocError
-from taskproc.options import build_options
-from taskproc.settings import load_settings
+from taskproc.tasks.settings import load_settings
 from tests.faults import graph
 from tests.faults.nursery import Nursery
-from tests.unit import test_arguments as arguments
+from tests.tasks import test_arguments as arguments
 
 slurm = pytest.importorskip("taskproc_slurm.slurm")
 lsf = pytest.importorskip("taskproc_lsf.lsf")
@@ -311,7 +311,7 @@ import hashlib, sys, types
 package = types.ModuleType("taskproc")
 package.__path__ = [sys.argv[1]]
 sys.modules["taskproc"] = package
-from taskproc.arguments import canonical
+from taskproc.tasks.arguments import canonical
 import datetime, decimal, fractions, random, uuid
 chance = random.Random(20240501)
 def value(depth):

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from taskproc.claims import ORPHAN_GRACE
+from taskproc.runs.claims import ORPHAN_GRACE
 from tests.faults import census, graph, tables
 from tests.faults.nursery import Nursery, Started
 from tests.support import wait_for

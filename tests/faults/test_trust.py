@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from taskproc import TaskBase, store
+from taskproc.base.errors import CacheError, UntrustedCacheError
 from taskproc.cli import main
-from taskproc.errors import CacheError, UntrustedCacheError
-from taskproc.settings import Context
+from taskproc.tasks.settings import Context
 from tests.support import ScriptRunner, run_and_count
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from taskproc.pages.gather import briefs
-from taskproc.pages.model import ShownGraph, ShownTask, State
+from taskproc.look.pages.gather import briefs
+from taskproc.look.pages.model import ShownGraph, ShownTask, State
 
 
 def shown(*tasks: ShownTask) -> ShownGraph:

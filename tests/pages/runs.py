@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from taskproc.history import Attempt, TaskState
+from taskproc.look.history import Attempt, TaskState
 
 
 def ran(

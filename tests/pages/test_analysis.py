@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from taskproc.pages.analysis import Analysis, analyse
-from taskproc.pages.lanes import timeline
+from taskproc.look.pages.analysis import Analysis, analyse
+from taskproc.look.pages.lanes import timeline
 from tests.pages.runs import ran, state
 
 

@@ -11,20 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskproc import FailedTaskError, Requires, RequiresList, TaskBase
-from taskproc.choice import BackendChoice
-from taskproc.errors import TaskprocError
-from taskproc.ledger import Ledger
-from taskproc.pages.dot import dot_text
-from taskproc.pages.folding import picture_of
-from taskproc.pages.gather import gather_graph
-from taskproc.pages.html import graph_page
-from taskproc.pages.mermaid import mermaid_text
-from taskproc.pages.model import ShownGraph, ShownTask
-from taskproc.pages.svg import svg_text
-from taskproc.pages.text import tree_text
-from taskproc.run import RunRequest, make_plan
-from taskproc.settings import load_settings
-from taskproc.store import current_cache
+from taskproc.base.errors import TaskprocError
+from taskproc.look.pages.dot import dot_text
+from taskproc.look.pages.folding import picture_of
+from taskproc.look.pages.gather import gather_graph
+from taskproc.look.pages.html import graph_page
+from taskproc.look.pages.mermaid import mermaid_text
+from taskproc.look.pages.model import ShownGraph, ShownTask
+from taskproc.look.pages.svg import svg_text
+from taskproc.look.pages.text import tree_text
+from taskproc.run.choice import BackendChoice
+from taskproc.run.request import RunRequest
+from taskproc.run.run import make_plan
+from taskproc.runs.ledger import Ledger
+from taskproc.tasks.in_use import current_cache
+from taskproc.tasks.settings import load_settings
 from tests.pages.graphs import pipeline, shown, task
 
 DOT = (

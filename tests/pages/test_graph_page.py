@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from taskproc.pages import assets
-from taskproc.pages.assets import read_asset
-from taskproc.pages.html import graph_page
-from taskproc.pages.model import ShownGraph
+from taskproc.look.pages import assets
+from taskproc.look.pages.assets import read_asset
+from taskproc.look.pages.html import graph_page
+from taskproc.look.pages.model import ShownGraph
 from tests.pages.browser import NARROW, WIDE, Browser, missing
 from tests.pages.graphs import pipeline, shown, task
 

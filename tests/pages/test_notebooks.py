@@ -9,8 +9,8 @@ import pytest
 from IPython.core.formatters import HTMLFormatter
 
 from taskproc import Requires, TaskBase
-from taskproc.errors import CacheError, TaskprocError
-from taskproc.pages import graph_page, run_report
+from taskproc.base.errors import CacheError, TaskprocError
+from taskproc.look.pages import graph_page, run_report
 from tests.support import ScriptRunner
 
 EVIL = "<script>alert(1)</script>"

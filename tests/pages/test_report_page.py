@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from taskproc import FailedTaskError, RequiresList, TaskBase
-from taskproc.history import Run
-from taskproc.ledger import run_directories
-from taskproc.pages import run_report
-from taskproc.pages.report import report_page, report_text
-from taskproc.store import current_cache
+from taskproc.look.history import Run
+from taskproc.look.pages import run_report
+from taskproc.look.pages.report import report_page, report_text
+from taskproc.runs.ledger import run_directories
+from taskproc.tasks.in_use import current_cache
 from tests.pages.browser import NARROW, WIDE, Browser
 from tests.pages.runs import ran
 from tests.pages.test_graph_page import FIRST_DRAWING, contrast

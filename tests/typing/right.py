@@ -130,6 +130,6 @@ assert_type(Inheriting(3).run_graph(), int)
 
 
 def account(error: FailedTaskError) -> str:
-    assert_type(error.task, TaskBase[Any])
+    assert_type(error.task.task_name, str)
     assert_type(error.exception, BaseException)
     return str(error)

@@ -14,8 +14,8 @@ import pytest
 from taskproc_lsf import Lsf, LsfOptions, prologue
 
 from taskproc.plugin import BackendUnavailable, Job, SubmitUnknown
+from tests.backends.batch_kit import Bench
 from tests.fakes.lsf.harness import FakeLsf
-from tests.unit.batch_kit import Bench
 
 MakeBench = Callable[..., Bench]
 

@@ -11,7 +11,7 @@ from taskproc_backends.batch import Answer, Command, Scheduler, SetRef, Submissi
 from taskproc_lsf import Lsf, LsfOptions, prologue
 from taskproc_lsf.answers import DIALECTS
 
-from taskproc.options import build_options
+from taskproc.base.options import build_options
 from taskproc.plugin import BackendUnavailable, OptionError
 
 NEW, OLD, LAVA = "IBM Spectrum LSF Standard 10.1.0.9", "Platform LSF 9.1.3.0", "volclava project 2.1.1"

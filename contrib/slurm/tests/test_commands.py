@@ -9,8 +9,8 @@ import pytest
 from taskproc_backends.batch import Answer, Scheduler, SetRef, Submission, Target
 from taskproc_slurm import Slurm, SlurmOptions
 
-from taskproc.errors import OptionError
-from taskproc.options import build_options
+from taskproc.base.errors import OptionError
+from taskproc.base.options import build_options
 
 
 def options(**values: Any) -> SlurmOptions:

@@ -1,0 +1,259 @@
+"""The graph of tasks below one task, and which of them must run."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from ..base.errors import TaskDefinitionError
+from ..base.lean import blake2b
+from ..store.cache import Cache
+from ..store.class_store import ClassStore
+from ..store.files import Meta
+from ..tasks.config import TaskConfig
+from ..tasks.node import Node
+from ..tasks.source import normalised_source, same_source, source_digest
+
+if TYPE_CHECKING:
+    import networkx
+
+_LOGGER = logging.getLogger(__name__)
+NO_SOURCE = b"\0" * 16
+NO_UPSTREAMS = blake2b(digest_size=16).digest()
+FORCED = "asked for by force"
+_ITS_UPSTREAM = "its upstream "
+
+
+@dataclass
+class TaskClass:
+    """One class of the graph, with its place in the cache and the source that it has now.
+
+    Attributes:
+        source: The digest of the normalised source; zeros when there is none to read.
+        text: The normalised source.
+    """
+
+    config: TaskConfig
+    store: ClassStore
+    source: bytes = NO_SOURCE
+    text: str | None = None
+    _accepted: dict[bytes, bool] = field(default_factory=dict)
+
+    def accepts(self, stored: bytes) -> bool:
+        """Whether a result computed by that source is as good as one computed by today's."""
+        if self.text is None or stored == self.source:
+            return True
+        if stored not in self._accepted:
+            text = self.store.load_source(stored)
+            same = text is not None and same_source(text, self.text)
+            self._accepted[stored] = same or stored in self.store.accepted_sources(self.source)
+        return self._accepted[stored]
+
+    def accept(self, stored: Iterable[bytes]) -> None:
+        """From now on, results computed by these sources are as good as ones computed by today's."""
+        assert self.text is not None, "a class without a source takes every result"
+        self.store.save_source(self.source, self.text)
+        self.store.accept_sources(self.source, stored)
+        self._accepted.clear()
+
+
+class TaskGraph:
+    """All tasks that one task needs, each behind its upstreams, numbered from 0 in that order.
+
+    Args:
+        root: The task asked for; it is the last node.
+        cache: Where their results lie.
+
+    Attributes:
+        tasks: The tasks by node.
+        upstreams: The nodes that each node needs, in the order of its requirements.
+        node_of: The node of each task, by identity digest.
+    """
+
+    def __init__(self, root: Node, cache: Cache) -> None:
+        self.tasks = _collect(root)
+        self.node_of = {task._task.digest: node for node, task in enumerate(self.tasks)}
+        node_of = self.node_of
+        self.upstreams: list[Sequence[int]] = [
+            [node_of[up._task.digest] for up in task._task.upstreams]  # type: ignore[union-attr]  # checked by _collect
+            for task in self.tasks
+        ]
+        self.classes: dict[type, TaskClass] = {}
+        for task in self.tasks:
+            if type(task) not in self.classes:
+                config = task._task_config
+                self.classes[type(task)] = TaskClass(config, cache.class_store(config.name))
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def class_of(self, node: int) -> TaskClass:
+        """Give the class of a node's task."""
+        return self.classes[type(self.tasks[node])]
+
+    def digest(self, node: int) -> bytes:
+        """Give the identity of a node's task."""
+        return self.tasks[node]._task.digest
+
+    def by_class(self, nodes: Iterable[int]) -> dict[type, list[int]]:
+        """Group nodes by the classes of their tasks."""
+        tasks = self.tasks
+        nodes_of: dict[type, list[int]] = {}
+        for node in nodes:
+            nodes_of.setdefault(type(tasks[node]), []).append(node)
+        return nodes_of
+
+    def read_sources(self, *, helpers: bool) -> None:
+        """Read the source of every class, and say so once of those that have none.
+
+        Args:
+            helpers: Whether what a class uses of the user's own modules is a part of its source.
+        """
+        for cls, known in self.classes.items():
+            known.text = normalised_source(cls, Node, helpers=helpers)
+            if known.text is not None:
+                known.source = source_digest(known.text)
+            elif known.config.name not in _told:
+                _told.add(known.config.name)
+                _LOGGER.warning("%s has no source to read, so changes in it go unseen", known.config.name)
+
+    def read_results(self) -> list[Meta | None]:
+        """Read the provenance of every task's result, class by class."""
+        metas: list[Meta | None] = [None] * len(self.tasks)
+        for cls, nodes in self.by_class(range(len(self))).items():
+            self.classes[cls].store.ids.look_again()
+            found = self.classes[cls].store.peek([self.digest(node) for node in nodes])
+            for node, meta in zip(nodes, found, strict=True):
+                metas[node] = meta
+        return metas
+
+    def ids(self) -> dict[int, int]:
+        """Read the ids of those nodes that have one, class by class."""
+        found: dict[int, int] = {}
+        for cls, nodes in self.by_class(range(len(self))).items():
+            ids = self.classes[cls].store.ids.lookup([self.digest(node) for node in nodes])
+            found.update((node, ids[digest]) for node in nodes if (digest := self.digest(node)) in ids)
+        return found
+
+    def to_networkx(self) -> networkx.DiGraph:
+        """Give the graph to networkx: nodes by number with their `task`, edges from upstream to downstream."""
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_nodes_from((node, {"task": task}) for node, task in enumerate(self.tasks))
+        graph.add_edges_from((up, node) for node, ups in enumerate(self.upstreams) for up in ups)
+        return graph
+
+
+class Plan:
+    """Which tasks of a graph must run, and why.
+
+    Args:
+        graph: The graph.
+        detect_source_change: Whether a changed source makes results stale.
+        detect_helper_change: Whether helpers of the user's own modules are a part of the source.
+        forced: The nodes that run in any case.
+
+    Attributes:
+        metas: The provenance of each node's result, if it has one.
+        reasons: Why each node must run; empty for a fresh one.
+        stale: The nodes that must run, each behind its upstreams.
+    """
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        *,
+        detect_source_change: bool,
+        detect_helper_change: bool = True,
+        forced: Iterable[int] = (),
+    ) -> None:
+        self.graph = graph
+        self.detect_source_change = detect_source_change
+        graph.read_sources(helpers=detect_helper_change)
+        self.metas = graph.read_results()
+        self.reasons = [""] * len(graph)
+        for node in forced:
+            self.reasons[node] = FORCED
+        for node in range(len(graph)):
+            if not self.reasons[node]:
+                self.reasons[node] = self.why_stale(node, self.metas[node])
+        self.stale = [node for node, reason in enumerate(self.reasons) if reason]
+
+    def why_stale(self, node: int, meta: Meta | None) -> str:
+        """Say why a result with this provenance will not do; nothing if it will."""
+        if meta is None:
+            return "no result"
+        upstreams = self.graph.upstreams[node]
+        for up in upstreams:
+            if self.reasons[up]:
+                return f"{_ITS_UPSTREAM}{self.graph.tasks[up]!r} runs"
+        if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
+            return "its source changed"
+        if upstreams and meta.upstreams != self.upstreams_digest(node):
+            return "an upstream has a newer result"
+        return ""
+
+    def upstreams_digest(self, node: int) -> bytes:
+        """Digest the commit ids of a node's upstreams, all of which have results."""
+        upstreams = self.graph.upstreams[node]
+        if not upstreams:
+            return NO_UPSTREAMS
+        metas = self.metas
+        return blake2b(b"".join([metas[up].commit for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
+
+    def done(self, node: int, meta: Meta) -> None:
+        """Note that a node has a fresh result now."""
+        self.metas[node] = meta
+        self.reasons[node] = ""
+
+    def counts(self, nodes: Iterable[int]) -> dict[str, int]:
+        """Count nodes by task name."""
+        counts: dict[str, int] = {}
+        for node in nodes:
+            name = self.graph.tasks[node]._task_config.name
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+
+def follows_upstream(reason: str) -> bool:
+    """Whether a plan's reason is that an upstream of the task runs."""
+    return reason.startswith(_ITS_UPSTREAM)
+
+
+def general_reason(reason: str) -> str:
+    """Leave out of a plan's reason which upstream it is, as there may be as many as tasks.
+
+    >>> general_reason("its upstream Load(n=3) runs")
+    'an upstream runs'
+    """
+    return "an upstream runs" if follows_upstream(reason) else reason
+
+
+_told: set[str] = set()
+
+
+def _collect(root: Node) -> list[Node]:
+    """List the tasks that one needs, itself the last, each behind its upstreams.
+
+    A task is complete only after its upstreams are, so the order of construction is a topological one.
+    """
+    seen = {root._task.digest}
+    found = [root]
+    try:
+        for task in found:
+            for upstream in task._task.upstreams:  # type: ignore[union-attr]  # the except clause is the check
+                digest = upstream._task.digest
+                if digest not in seen:
+                    seen.add(digest)
+                    found.append(upstream)
+        found.sort(key=attrgetter("_task.sequence"))
+    except AttributeError:
+        strangers = [task for task in found if not hasattr(task._task, "upstreams")]
+        if not strangers:
+            raise
+        msg = f"{strangers[0]!r} came from another process without its upstreams; construct it anew to run it."
+        raise TaskDefinitionError(msg) from None
+    return found

@@ -1,0 +1,155 @@
+"""`run_graph`: from a task to its result, with everything in between put together here."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..base.collector import eased_collector
+from ..base.errors import CacheError, CycleError, SettingsError, TaskprocError
+from ..plan.graph import Plan, TaskGraph
+from ..runs import claims
+from ..store.cache import Cache
+from ..store.files import DamagedResultError
+from ..tasks.failed import FailedTasksError
+from ..tasks.in_use import current_cache
+from ..tasks.node import Node, located
+from ..tasks.trust import check_trust
+from ..work import worker
+from .request import OnError, RunRequest
+
+if TYPE_CHECKING:
+    from ..tasks.settings import Settings
+
+_LOGGER = logging.getLogger(__name__)
+_MOST_REPAIRS = 3
+
+
+def run_graph(
+    task: Node,
+    *,
+    rate_limits: Mapping[str, int] | None,
+    backend_options: Mapping[str, Any] | None,
+    on_error: str,
+    **others: Any,
+) -> tuple[Any, dict[str, Any]]:
+    """Run a task's graph as `TaskBase.run_graph_with_stats` describes."""
+    request = RunRequest(
+        rate_limits=rate_limits or {},
+        backend_options=backend_options or {},
+        on_error=_checked_on_error(on_error),
+        **others,
+    )
+    return run(task, request)
+
+
+def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
+    """Run what is not cached, and give the task's result with an account of what ran.
+
+    A result that turns out to be damaged is dropped and computed again.
+
+    Raises:
+        FailedTaskError: A task failed.
+    """
+    _tell_of_nesting()
+    stats: dict[str, Any] = {"stats": {}, "generations": []}
+    for _ in range(_MOST_REPAIRS):
+        repaired = _run_once(task, request, stats)
+        if repaired:
+            continue
+        try:
+            return located(task).load_result(), stats
+        except DamagedResultError as error:
+            _LOGGER.warning("%s; it is computed again", error)
+            _store_of(task).discard_result(task._task.digest)
+    msg = f"{task!r} has a damaged result again and again; is the disk all right?"
+    raise CacheError(msg)
+
+
+def make_plan(task: Node, request: RunRequest, settings: Settings, cache: Cache) -> Plan:
+    """Find out what a run would do, without doing it."""
+    detect = settings.detect_source_change if request.detect_source_change is None else request.detect_source_change
+    with eased_collector:
+        graph = TaskGraph(task, cache)
+        return Plan(
+            graph,
+            detect_source_change=detect,
+            detect_helper_change=settings.detect_helper_change,
+            forced=[len(graph) - 1] if request.force else [],
+        )
+
+
+def _run_once(task: Node, request: RunRequest, stats: dict[str, Any]) -> bool:
+    """Run the graph once; whether damaged results were found and dropped, so that it must be run again."""
+    from ..tasks.settings import load_settings
+
+    cache = current_cache()
+    settings = load_settings()
+    last_number = claims.last_number(cache.runs)
+    plan = make_plan(task, request, settings, cache)
+    check_trust(cache.root, [known.store.directory for known in plan.graph.classes.values()])
+    if not plan.stale:
+        return False
+    _refuse_circle(plan)
+    from ..store.disk import disk_errors
+    from .session import Session  # not before there is something to run
+
+    with disk_errors(cache.root), Session(plan, request, settings, cache) as session:
+        driver = session.drive(last_number)
+    for name, number in driver.ran.items():
+        stats["stats"][name] = stats["stats"].get(name, 0) + number
+    stats["generations"] += driver.generations or []
+    if driver.damaged:
+        return _drop_damaged(plan)
+    if len(driver.failures) == 1:
+        raise driver.failures[0] from driver.failures[0].exception
+    if driver.failures:
+        raise FailedTasksError(driver.failures) from driver.failures[0].exception
+    return False
+
+
+def _drop_damaged(plan: Plan) -> bool:
+    """Check every result of the graph as a whole, and drop those that are damaged."""
+    for node in range(len(plan.graph)):
+        known = plan.graph.class_of(node)
+        try:
+            known.store.load(plan.graph.digest(node), repr(plan.graph.tasks[node]))
+        except DamagedResultError as error:
+            _LOGGER.warning("%s; it is computed again", error)
+            known.store.discard_result(plan.graph.digest(node))
+        except TaskprocError:
+            continue
+    return True
+
+
+def _tell_of_nesting() -> None:
+    """If a task is running in this very place, have its worker hand back what waits behind it."""
+    attempt = worker.current.get()
+    if attempt is not None and attempt.on_nested is not None:
+        attempt.on_nested()
+
+
+def _refuse_circle(plan: Plan) -> None:
+    """Refuse a graph that a task runs and that needs that very task: it would wait for itself."""
+    running = set(worker.ancestors())
+    for node in plan.stale if running else ():
+        if plan.graph.digest(node).hex() in running:
+            msg = (
+                f"a task needs itself: {plan.graph.tasks[node]!r} is running, and the graph of "
+                f"{plan.graph.tasks[-1]!r}, which it runs itself or through others, needs its result"
+            )
+            raise CycleError(msg)
+
+
+def _store_of(task: Node) -> Any:
+    return current_cache().class_store(task._task_config.name)
+
+
+def _checked_on_error(value: str) -> OnError:
+    """Accept `stop` or `continue`."""
+    if value == "stop":
+        return "stop"
+    if value == "continue":
+        return "continue"
+    msg = f"on_error={value!r} is neither 'stop' nor 'continue'"
+    raise SettingsError(msg)

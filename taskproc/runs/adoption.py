@@ -1,0 +1,120 @@
+"""What a driver that died has left on a cluster: found through its ledger, to be followed or withdrawn."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..plugin import JobRef
+from ..store import files
+from .claims import Claim
+from .ledger import read_ledger
+from .staging import read_set
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An attempt that a dead driver had filed for a worker elsewhere.
+
+    Attributes:
+        backend: The backend that it was filed for.
+        ref: Where it was filed, and the scheduler's id if that was noted.
+        source: The digest of the source it runs.
+        upstreams: The digest of its upstreams' commit ids.
+        directory: Its instance directory.
+        durable: Whether it may outlive its driver.
+    """
+
+    nonce: str
+    backend: str
+    ref: JobRef
+    source: bytes
+    upstreams: bytes
+    directory: str
+    durable: bool
+
+
+class Orphans:
+    """The attempts that dead runs of a cache left behind.
+
+    Args:
+        runs: The cache's directory of runs.
+    """
+
+    def __init__(self, runs: str) -> None:
+        self._runs = runs
+        self._known: dict[str, dict[str, Orphan]] = {}
+
+    def find(self, claim: Claim) -> Orphan | None:
+        """Give the attempt behind a dead run's claim, if it went to a worker elsewhere."""
+        return self._attempts(claim.run).get(claim.nonce)
+
+    def of(self, run: str) -> Iterable[Orphan]:
+        """Give all attempts that a dead run filed."""
+        return self._attempts(run).values()
+
+    def _attempts(self, run: str) -> dict[str, Orphan]:
+        if run not in self._known:
+            self._known[run] = self._read(f"{self._runs}/{run}/ledger.jsonl")
+        return self._known[run]
+
+    def _read(self, path: str) -> dict[str, Orphan]:
+        found: dict[str, Orphan] = {}
+        ids: dict[str, str] = {}
+        for entry in read_ledger(path):
+            if entry.get("kind") == "accepted":
+                ids[str(entry.get("nonce"))] = str(entry.get("id"))
+            elif entry.get("kind") == "staged":
+                durable = entry.get("durable") is not False
+                found.update(_read_set(str(entry.get("backend")), Path(str(entry.get("set"))), durable))
+        for nonce, id in ids.items():
+            if nonce in found:
+                found[nonce] = replace(found[nonce], ref=replace(found[nonce].ref, id=id))
+        return found
+
+
+def withdraw(directory: str, nonce: str) -> bool:
+    """Take a filed attempt out of the race; whether it had not started.
+
+    One that has started can no longer commit.
+    """
+    if take_back(directory, nonce):
+        return True
+    files.remove(f"{directory}/{files.ATTEMPT}running.{nonce}")
+    return False
+
+
+def take_back(directory: str, nonce: str) -> bool:
+    """See to it that a filed attempt never starts; whether it had not started already."""
+    try:
+        os.unlink(f"{directory}/{files.ATTEMPT}queued.{nonce}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def is_filed(directory: str, nonce: str) -> bool:
+    """Whether an attempt waits for its worker, or its worker has not ended."""
+    states = ("queued", "running", "committing")
+    return any(os.path.exists(f"{directory}/{files.ATTEMPT}{state}.{nonce}") for state in states)
+
+
+def _read_set(backend: str, staged: Path, durable: bool) -> dict[str, Orphan]:
+    try:
+        groups = read_set(staged)
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {
+        entry["nonce"]: Orphan(
+            entry["nonce"],
+            backend,
+            JobRef(staged, element),
+            bytes.fromhex(entry["source"]),
+            bytes.fromhex(entry["upstreams"]),
+            entry["directory"],
+            durable,
+        )
+        for element, group in enumerate(groups)
+        for entry in group
+    }

@@ -1,0 +1,141 @@
+"""Sets of jobs on disk, for workers that are started by somebody else: filed here, run at the far end, marked there.
+
+A set is a directory: `jobs.json` (who is in it, for the next driver), `payloads` (what workers run; one file, since to
+make one for each of a thousand elements takes a third of a second), and `ended/`, where each job's worker leaves a file
+`<nonce>-<exit status>` with the reason, if there is one, so that one listing tells it all. A job script may add
+`element-<index>-<exit status>` for a worker that could not leave its marks.
+"""
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import pickle
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base.ended import BEGUN_BEFORE
+from ..base.frames import pack_group, write_elements
+from ..base.outcome import Outcome
+from ..plugin import Job, JobRef
+from ..store import files
+from ..work.command import BOOTSTRAP
+from ..work.handover import read_payload
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
+
+JOBS = "jobs.json"
+_MARK = re.compile(r"(?P<nonce>[0-9a-f]{32})-(?P<code>\d+)")
+_ELEMENT_MARK = re.compile(r"element-(?P<index>\d+)-(?P<code>\d+)")
+
+
+class StagedSets:
+    """Files groups of jobs, and reads their end marks (`plugin.Staging`).
+
+    Args:
+        directory: The backend's directory in the run.
+        ledger: Learns of every set before anything is submitted.
+        backend: The backend's name, for the ledger.
+
+    Attributes:
+        refs: Where each attempt of this run was staged, by nonce.
+        durable: Whether the backend's jobs outlive their driver.
+    """
+
+    def __init__(self, directory: str, ledger: Ledger, backend: str) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._backend = backend
+        self._seen: dict[Path, set[str]] = {}
+        self._groups: dict[Path, list[list[str]]] = {}
+        self.refs: dict[str, JobRef] = {}
+        self.durable = True
+
+    def stage(self, groups: Sequence[Sequence[Job]]) -> Path:
+        """File the jobs as one set; element i runs `groups[i]`, one after another."""
+        staged = Path(self._directory, f"tp-{secrets.token_hex(6)}")
+        (staged / "ended").mkdir(parents=True)
+        filed = [[_entry(job) for job in group] for group in groups]
+        write_elements(f"{staged}/payloads", [pack_group([payload for payload, _ in group]) for group in filed])
+        entries = [[entry for _, entry in group] for group in filed]
+        (staged / JOBS).write_text(json.dumps({"backend": self._backend, "groups": entries}), encoding="utf-8")
+        self._ledger.write(
+            {"kind": "staged", "backend": self._backend, "set": str(staged), "durable": self.durable}
+        )
+        for entry in itertools.chain(*entries):  # now that a later driver would find them
+            os.makedirs(entry["directory"], exist_ok=True)
+            files.write_text(f"{entry['directory']}/{files.ATTEMPT}queued.{entry['nonce']}", "")
+        self._groups[staged] = [[job.nonce for job in group] for group in groups]
+        for index, group in enumerate(groups):
+            self.refs.update((job.nonce, JobRef(staged, index)) for job in group)
+        return staged
+
+    def adopt(self, nonce: str, ref: JobRef) -> None:
+        """Take over a job that an earlier driver staged."""
+        self.refs[nonce] = ref
+        self._ledger.write({"kind": "staged", "backend": self._backend, "set": str(ref.staged)})
+
+    def command(self, staged: Path, *, index: int = 0, variable: str = "", first: int = 0) -> list[str]:
+        """Build the argv that runs one element of a set."""
+        argv = [sys.executable, BOOTSTRAP, "staged", str(staged), str(index)]
+        return [*argv, variable, str(first)] if variable else argv
+
+    def ended(self, staged: Path) -> Iterable[tuple[str, Outcome]]:
+        """Read the set's new end marks by one listing."""
+        seen = self._seen.setdefault(staged, set())
+        try:
+            names = [name for name in os.listdir(staged / "ended") if name not in seen]
+        except FileNotFoundError:
+            return
+        # A job's own mark tells more than its element's, so it comes first.
+        for name in sorted(names, key=lambda name: name.startswith("element-")):
+            seen.add(name)
+            if match := _MARK.fullmatch(name):
+                seen.add(match["nonce"])
+                code = int(match["code"])
+                reason = (staged / "ended" / name).read_text(encoding="utf-8", errors="replace") if code else ""
+                yield match["nonce"], Outcome("ended", reason, exit_code=code)
+            elif match := _ELEMENT_MARK.fullmatch(name):
+                yield from self._element_ended(staged, int(match["index"]), int(match["code"]), seen)
+
+    def _element_ended(
+        self, staged: Path, index: int, code: int, seen: set[str]
+    ) -> Iterator[tuple[str, Outcome]]:
+        groups = self._groups.get(staged)
+        if groups is None:
+            groups = self._groups[staged] = [[entry["nonce"] for entry in group] for group in read_set(staged)]
+        if code == BEGUN_BEFORE:
+            outcome = Outcome("lost", "its worker was started once more, after a first one that left no result")
+        else:
+            outcome = Outcome.of_process(-(code - 128) if code > 128 else code)
+        for nonce in groups[index] if index < len(groups) else []:
+            if nonce not in seen:
+                seen.add(nonce)
+                yield nonce, outcome
+
+
+def read_set(staged: Path) -> list[list[dict[str, Any]]]:
+    """Read who is in a set: per element, per job its nonce, task, id, digests and instance directory."""
+    groups: list[list[dict[str, Any]]] = json.loads((staged / JOBS).read_text(encoding="utf-8"))["groups"]
+    return groups
+
+
+def _entry(job: Job) -> tuple[bytes, dict[str, Any]]:
+    """Give one job's payload, and its entry in the set."""
+    assignment, body = read_payload(job.payload())
+    assignment = assignment._replace(filed=True, packed=False)
+    entry = {
+        "nonce": job.nonce,
+        "task": assignment.name,
+        "id": assignment.id,
+        "digest": assignment.digest.hex(),
+        "source": assignment.source.hex(),
+        "upstreams": assignment.upstreams.hex(),
+        "directory": assignment.directory,
+    }
+    return pickle.dumps((assignment, body), 5), entry

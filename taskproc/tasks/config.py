@@ -1,0 +1,119 @@
+"""What a task class says of itself through its class keywords."""
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
+
+from ..base.errors import TaskDefinitionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from .arguments import Binder
+
+    OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
+    StoreKind = Literal["tree", "packed"]
+
+
+class TaskConfig:
+    """One task class's own settings. It travels with a class that is pickled by value.
+
+    Attributes:
+        name: `module.qualname`, which is also the name of the class's directory in the cache.
+        short_name: The class's name for people.
+        channels: The labels to limit by; the name is always the first.
+        requirements: The names of its requirements, inherited ones included, sorted.
+    """
+
+    def __init__(
+        self,
+        task_class: Any,
+        *,
+        channel: str | Iterable[str] | None,
+        compress_level: int,
+        prefix_command: str,
+        interactive: bool,
+        backend: str | None,
+        backend_options: OptionSource,
+        retries: int,
+        timeout: float | None,
+        store: StoreKind | None,
+    ) -> None:
+        self.task_class = task_class
+        self.name = f"{task_class.__module__}.{task_class.__qualname__}"
+        self.short_name = task_class.__qualname__.rpartition("<locals>.")[2]
+        self.channels = (self.name, *_labels(task_class, channel))
+        self.compress_level = _checked_level(task_class, compress_level)
+        self.prefix_command = prefix_command
+        self.interactive = interactive
+        self.backend = backend
+        self.backend_options = backend_options if callable(backend_options) else dict(backend_options or {})
+        self.retries = _checked_retries(task_class, retries)
+        self.timeout = _checked_timeout(task_class, timeout)
+        self.store = _checked_store(task_class, store)
+        self.requirements: tuple[str, ...] = ()
+        self._binder: Binder | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_binder": None}
+
+    @property
+    def binder(self) -> Binder:
+        """Bind the constructor's arguments."""
+        if self._binder is None:
+            from .arguments import Binder
+
+            self._binder = Binder(self.task_class.__init__, self.task_class.__qualname__)
+        return self._binder
+
+    @property
+    def db(self) -> SimpleNamespace:
+        """Kept for code written for 0.13, which read `_task_config.db.compress_level`."""
+        return SimpleNamespace(name=self.name, compress_level=self.compress_level)
+
+
+def where_defined(cls: type) -> str:
+    """Name the file of a class, as the start of an error's sentence."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return f"{os.path.basename(file)}: " if file else ""
+
+
+def _labels(cls: type, channel: str | Iterable[str] | None) -> tuple[str, ...]:
+    if channel is None:
+        return ()
+    labels = (channel,) if isinstance(channel, str) else tuple(channel) if isinstance(channel, Iterable) else (channel,)
+    if not all(isinstance(label, str) for label in labels):
+        msg = f"{where_defined(cls)}{cls.__qualname__}: channel={channel!r} is not a label or several labels (text)."
+        raise TaskDefinitionError(msg)
+    return labels
+
+
+def _checked_level(cls: type, level: int) -> int:
+    if level not in range(-1, 10):
+        msg = f"{where_defined(cls)}{cls.__qualname__}: compress_level={level!r} is not one of -1 and 0 to 9."
+        raise TaskDefinitionError(msg)
+    return level
+
+
+def _checked_retries(cls: type, retries: int) -> int:
+    if not isinstance(retries, int) or retries < 0:
+        msg = f"{where_defined(cls)}{cls.__qualname__}: retries={retries!r} is not a whole number from 0."
+        raise TaskDefinitionError(msg)
+    return retries
+
+
+def _checked_timeout(cls: type, timeout: float | None) -> float | None:
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+        msg = f"{where_defined(cls)}{cls.__qualname__}: timeout={timeout!r} is not a number of seconds above 0."
+        raise TaskDefinitionError(msg)
+    return timeout
+
+
+def _checked_store(cls: type, store: StoreKind | None) -> StoreKind | None:
+    if store not in (None, "tree", "packed"):
+        msg = f"{where_defined(cls)}{cls.__qualname__}: store={store!r} is neither 'tree' nor 'packed'."
+        raise TaskDefinitionError(msg)
+    return store

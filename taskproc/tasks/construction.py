@@ -1,0 +1,181 @@
+"""How a task instance comes to be: once per set of arguments, at any depth of nesting.
+
+A constructor may make the task's upstreams, whose constructors make theirs, and so on. That nests as deep as the
+graph; so every hundred levels go on in a fresh thread, with a stack of its own, while the thread before waits.
+"""
+from __future__ import annotations
+
+import contextvars
+import itertools
+import threading
+import weakref
+from typing import Any
+
+from ..base.collector import eased_collector
+from ..base.errors import CycleError, TaskDefinitionError
+from .arguments import canonical, digest
+from .config import TaskConfig, where_defined
+from .label import label
+from .node import Node, TaskRecord
+from .requires import PRIVATE, not_a_task, parts
+from .substitutes import Const, MappedTask
+
+LEVELS_PER_THREAD = 100
+MAX_LEVELS = 400_000
+
+_sequence = itertools.count()
+
+
+class _Building:
+    """One nest of constructors: what is under construction, outermost first."""
+
+    __slots__ = ("stack", "stopped")
+
+    def __init__(self) -> None:
+        self.stack: dict[bytes, tuple[type, dict[str, Any]]] = {}
+        self.stopped = False
+
+
+_building: contextvars.ContextVar[_Building | None] = contextvars.ContextVar("taskproc_building", default=None)
+_memos: weakref.WeakKeyDictionary[type, weakref.WeakValueDictionary[bytes, Any]] = weakref.WeakKeyDictionary()
+
+
+def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
+    """Give the task of a class with these arguments: the living instance, or a new one.
+
+    Raises:
+        CycleError: A task asked for itself while under construction.
+        TaskDefinitionError: An argument without an identity, an unset requirement, or one that is not a task.
+    """
+    config = cls.__dict__.get("_task_config")
+    if config is None:
+        raise _not_set_up(cls)
+    bound = config.binder.bind(args, kwargs)
+    key = digest(config.name, canonical(bound, cls.__qualname__))
+    memo = _memos.get(cls)
+    if memo is None:
+        memo = _memos.setdefault(cls, weakref.WeakValueDictionary())
+    task = memo.get(key)
+    if task is not None:
+        return task  # type: ignore[no-any-return]  # a memo holds instances of its class
+    building = _building.get()
+    if building is not None:
+        task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
+    else:
+        building = _Building()
+        token = _building.set(building)
+        try:
+            with eased_collector:
+                task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
+        except BaseException:
+            building.stopped = True
+            raise
+        finally:
+            _building.reset(token)
+    return memo.setdefault(key, task)  # type: ignore[no-any-return]  # as above
+
+
+def _nested(
+    building: _Building, cls: type[Node], record: TaskRecord, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Node:
+    stack, key = building.stack, record.digest
+    if key in stack:
+        raise CycleError(_cycle(building, key))
+    if building.stopped:
+        msg = "construction was given up"
+        raise TaskDefinitionError(msg)
+    if len(stack) >= MAX_LEVELS:
+        msg = (
+            f"{where_defined(cls)}{cls.__qualname__}: constructors nest more than {MAX_LEVELS:,} levels deep, the last "
+            f"one {label(record.config, record.bound)}; does a constructor ask for ever new upstreams?"
+        )
+        raise TaskDefinitionError(msg)
+    stack[key] = (cls, record.bound)
+    try:
+        if len(stack) % LEVELS_PER_THREAD:
+            return _initialised(cls, record, args, kwargs)
+        return _in_fresh_thread(cls, record, args, kwargs)
+    finally:
+        del stack[key]
+
+
+def _initialised(
+    cls: type[Node], record: TaskRecord, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Node:
+    task = cls.__new__(cls)
+    vars(task)["_task"] = record
+    cls.__init__(task, *args, **kwargs)
+    record.upstreams = _upstreams(task, record.config)
+    record.sequence = next(_sequence)
+    return task
+
+
+def _in_fresh_thread(
+    cls: type[Node], record: TaskRecord, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Node:
+    made: list[Node] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.append(_initialised(cls, record, args, kwargs))
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        msg = f"{where_defined(cls)}{cls.__qualname__}: constructors nest too deep for this machine ({error})."
+        raise TaskDefinitionError(msg) from None
+    thread.join()
+    if raised:
+        raise raised[0]
+    return made[0]
+
+
+def _upstreams(task: Node, config: TaskConfig) -> tuple[Node, ...]:
+    """Collect the tasks that the requirements hold, and refuse what is not right."""
+    found = []
+    held_by_name = task.__dict__
+    for name in config.requirements:
+        held = held_by_name.get(PRIVATE + name)
+        if held is None:
+            cls = type(task)
+            msg = (
+                f"{where_defined(cls)}{cls.__qualname__}.{name} is not set. Assign a task to self.{name} in "
+                f"{cls.__qualname__}.__init__, or Const(value) for a fixed value."
+            )
+            raise TaskDefinitionError(msg)
+        if isinstance(held, Node):
+            found.append(held)
+            continue
+        for key, item in parts(held):
+            origin = item.get_origin() if isinstance(item, MappedTask) else item
+            if isinstance(origin, Node):
+                found.append(origin)
+            elif not isinstance(origin, Const):
+                raise not_a_task(f"{where_defined(type(task))}{config.short_name}", name, key, item)
+    return tuple(found)
+
+
+def _cycle(building: _Building, key: bytes) -> str:
+    names = [label(cls._task_config, bound, 40) for cls, bound in building.stack.values()]  # type: ignore[attr-defined]
+    path = names[list(building.stack).index(key) :]
+    if len(path) > 12:
+        path = [*path[:5], f"... {len(path) - 10} more ...", *path[-5:]]
+    return "a task needs itself: " + " -> ".join([*path, path[0]])
+
+
+def _not_set_up(cls: type) -> TaskDefinitionError:
+    if not any("_task_config" in base.__dict__ for base in cls.__mro__):
+        msg = f"{cls.__qualname__} is no task itself; derive a class from it and define run_task."
+    else:
+        culprit = next(
+            (base for base in cls.__mro__[1:] if "__init_subclass__" in base.__dict__), cls
+        ).__qualname__
+        msg = (
+            f"{where_defined(cls)}{cls.__qualname__} was not set up as a task: {culprit}.__init_subclass__ must call "
+            "super().__init_subclass__(**kwargs)."
+        )
+    return TaskDefinitionError(msg)

@@ -1,0 +1,31 @@
+"""What a type checker sees of tasks; at run time, only code that names `Task` imports this."""
+from __future__ import annotations
+
+from typing import Protocol, TypeVar, Union
+
+from .substitutes import Const, MappedTask
+
+R = TypeVar("R", covariant=True)
+
+
+class TaskLike(Protocol[R]):
+    """What a type checker sees of a task: the type of its result."""
+
+    def run_task(self) -> R:
+        """Compute the result."""
+        ...
+
+
+class Result(Protocol[R]):
+    """Anything that yields a value once its tasks have run."""
+
+    def get_task_result(self) -> R:
+        """Give the value."""
+        ...
+
+
+Task = Union[TaskLike[R], MappedTask[R], Const[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
+"""What may be required: a task, a part of a task's result, or a `Const`.
+
+`Task[int]` has a result of type `int`. It is also the type of an argument: `def __init__(self, source: Task[int])`.
+"""

@@ -1,0 +1,287 @@
+"""The far end: runs one task in this process, keeps its result or its failure, and says how it ended.
+
+It imports neither the graph nor the backends, and cloudpickle only for what pickle cannot do.
+"""
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from ..base import memory
+from ..base.ended import Ended
+from ..base.errors import TaskprocError
+from ..base.lean import ContextVar, pickle
+from ..store import files
+from ..store.files import Meta
+from .handover import apply_context, restore_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from threading import Lock
+    from typing import Any, Literal
+
+    from .capture import DescriptorCapture
+    from .handover import Assignment
+
+    Capture = Literal["fd", "thread", "none"]
+
+_SUPERSEDED = "another driver has taken this attempt over; its result is not kept"
+
+
+class SupersededError(TaskprocError):
+    """Another driver has taken this attempt's place: it must not commit."""
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception that was raised in another process."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+class Unguarded:
+    """Stands for the lock below in a process that no guard ends."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+current: ContextVar[Attempt | None] = ContextVar("taskproc_attempt", default=None)
+descriptors: DescriptorCapture | None = None
+keeping: Lock | Unguarded = Unguarded()  # held while something is kept, and for good once the process is to end
+watched = False  # whether this process has a guard that ends it in time
+
+
+class CapturedDescriptors:
+    """Captures descriptors 1 and 2 for a while, and gives them back."""
+
+    def __init__(self, run_directory: str) -> None:
+        self._scratch = f"{run_directory}/output"
+        self._kept: list[int] = []
+
+    def __enter__(self) -> None:
+        global descriptors
+        from .capture import DescriptorCapture
+
+        self._kept = [os.dup(1), os.dup(2)]
+        descriptors = DescriptorCapture(self._scratch)
+
+    def __exit__(self, *_: object) -> None:
+        global descriptors
+        if descriptors is not None:
+            descriptors.close()
+            descriptors = None
+        for fd, copy in zip((1, 2), self._kept, strict=True):
+            os.dup2(copy, fd)
+            os.close(copy)
+
+
+def ancestors() -> list[str]:
+    """Give the digests of the tasks that what runs here is nested in, outermost first; none outside of a task."""
+    attempt = current.get()
+    if attempt is None:
+        return []
+    context = apply_context(attempt.assignment.context)
+    return [*context.get("ancestors", ()), attempt.assignment.digest.hex()]
+
+
+class Attempt:
+    """One attempt at one task, in the process that runs it."""
+
+    def __init__(self, assignment: Assignment, body: bytes, on_nested: Callable[[], None] | None = None) -> None:
+        self.assignment = assignment
+        self.on_nested = on_nested
+        self.directory = assignment.directory
+        self.started = 0.0
+        self._body = body
+        self._touched = False
+        self._fsync = False
+
+    def run(self, capture: Capture) -> Ended:
+        """Run the task, with its output where it belongs."""
+        if self.assignment.filed and not self.claim():
+            return Ended(reason="another copy of this worker runs the attempt")
+        token = current.set(self)
+        try:
+            if capture == "fd":
+                memory.begin()
+                return self._run_with_descriptors()
+            if capture == "thread":
+                from .routing import ThreadCapture
+
+                with ThreadCapture(self.touch):
+                    return self._run()
+            return self._run()
+        finally:
+            current.reset(token)
+
+    def claim(self) -> bool:
+        """Start once, ever: whoever renames the attempt's file runs it."""
+        try:
+            os.rename(self._file("queued"), self._file("running"))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def touch(self) -> str:
+        """Make the instance directory, empty for this attempt, and give it."""
+        if not self._touched:
+            if self.assignment.filed and not os.path.exists(self._file("running")):
+                raise SupersededError(_SUPERSEDED)
+            files.prepare(self.directory, self.assignment.args, self.assignment.deps, self.assignment.nonce)
+            self._touched = True
+        return self.directory
+
+    def fail_beside(self, error: BaseException) -> Ended:
+        """Keep a failure of the attempt that another object or process runs, or ran."""
+        self._touched = True
+        return self.fail(error, f"{type(error).__name__}: {error}\n")
+
+    def fail(self, error: BaseException, text: str) -> Ended:
+        """Keep a failure, and tell of it."""
+        failure = {
+            "type": type(error).__qualname__,
+            "message": str(error),
+            "traceback": text,
+            "time": time.time(),
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+        }
+        reason = f"{type(error).__qualname__}: {error}"
+        try:
+            self.touch()
+            files.save_failure(self.directory, self.assignment.nonce, failure, _pickled_exception(error, text))
+        except OSError as disk:
+            reason += f" (and this could not be written to {self.directory}: {disk.strerror})"
+        return Ended(reason=reason, exit_code=1, host=os.uname().nodename)
+
+    def _run_with_descriptors(self) -> Ended:
+        if descriptors is None:  # somebody else's process, which goes on to other work
+            with CapturedDescriptors(os.path.dirname(self.assignment.context)):
+                return self._run_with_descriptors()
+        descriptors.begin(self.touch)
+        try:
+            return self._run()
+        finally:
+            descriptors.end()
+
+    def _run(self) -> Ended:
+        assignment = self.assignment
+        try:
+            if not assignment.packed or not assignment.fresh:
+                self.touch()
+            self._fsync = bool(apply_context(assignment.context).get("fsync"))
+            task = restore_task(assignment, self._body, self.touch)
+            self.started = time.perf_counter()
+            value = task.run_task()
+            seconds = time.perf_counter() - self.started
+        except BaseException as error:
+            text = _readable_traceback(error)
+            _try_to_print(text)
+            with keeping:
+                return self.fail(_as_failure(error), text)
+        try:
+            with keeping:
+                return self._commit(value, seconds)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}\n"
+            _try_to_print(text)
+            return self.fail(error, text)
+        finally:
+            del task, value
+
+    def _commit(self, value: Any, seconds: float) -> Ended:
+        assignment = self.assignment
+        commit = bytes.fromhex(assignment.nonce)
+        used = memory.peak(seconds)
+        meta = Meta(assignment.digest, assignment.source, assignment.upstreams, commit, seconds, used, 0)
+        temporary = f"{self.directory}/{files.RESULT}.{assignment.nonce}.tmp"
+        writer = files.pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch))
+        try:
+            if assignment.packed and not self._touched and writer.small is not None and not self._printed():
+                return Ended(exit_code=0, value=meta.pack() + writer.small)
+            self.touch()
+            writer.finish(meta, self._fsync)
+            self._let_go()
+            os.replace(temporary, f"{self.directory}/{files.RESULT}")
+        except BaseException:
+            writer.discard()
+            raise
+        if assignment.filed:
+            files.remove(self._file("committing"))
+        return Ended(exit_code=0)
+
+    def _printed(self) -> bool:
+        return descriptors is not None and descriptors.any_output()
+
+    def _let_go(self) -> None:
+        """Make sure that the attempt is still ours, at the last moment."""
+        if not self.assignment.filed:
+            return
+        try:
+            os.rename(self._file("running"), self._file("committing"))
+        except FileNotFoundError:
+            raise SupersededError(_SUPERSEDED) from None
+
+    def _file(self, state: str) -> str:
+        """Name the file that shows the state of a filed attempt."""
+        return f"{self.directory}/{files.ATTEMPT}{state}.{self.assignment.nonce}"
+
+
+def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
+    """Give the exception that an attempt raised, with its traceback as its cause."""
+    try:
+        error: BaseException = pickle.loads(pickled)
+    except Exception:
+        error = RuntimeError(f"{failure.get('type')}: {failure.get('message')}")
+    error.__cause__ = RemoteTraceback(failure.get("traceback", ""))
+    return error
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    if isinstance(error, SystemExit):
+        return TaskprocError(f"the task called sys.exit({error.code!r}); a task ends by returning its result")
+    return error
+
+
+def _readable_traceback(error: BaseException) -> str:
+    """Format a traceback from the task's own frames on."""
+    import traceback
+
+    frames = error.__traceback__
+    own = os.path.dirname(__file__)
+    at = frames
+    while at is not None and os.path.dirname(at.tb_frame.f_code.co_filename) == own:
+        at = at.tb_next
+    return "".join(traceback.format_exception(type(error), error, at or frames))
+
+
+def _pickled_exception(error: BaseException, text: str) -> bytes:
+    """Pickle an exception so that it surely reads back; one that would not is told as text."""
+    error.__traceback__ = None
+    try:
+        data = pickle.dumps(error, 5)
+        pickle.loads(data)
+        return data
+    except Exception:
+        pass
+    try:
+        import cloudpickle
+
+        data = cloudpickle.dumps(error, 5)
+        pickle.loads(data)
+        return bytes(data)
+    except Exception:
+        return pickle.dumps(RuntimeError(f"{type(error).__qualname__}: {error}"), 5)
+
+
+def _try_to_print(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, end="", flush=True)
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,364 @@
+"""The driver, told all kinds of things by a backend that does as the test says."""
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from taskproc import FailedTaskError, Requires, RequiresList, TaskBase
+from taskproc.contract.plugins import Plugins
+from taskproc.plugin import (
+    BackendContext,
+    BackendError,
+    BackendPlugin,
+    BackendUnavailable,
+    Capabilities,
+    Job,
+    NoOptions,
+    OptionError,
+    Outcome,
+    Portable,
+    SubmitUnknown,
+    execute,
+)
+from taskproc.tasks.failed import FailedTasksError
+from tests.support import run_and_count
+
+Submit = Callable[["Puppet", Sequence[Job]], None]
+
+
+class Step(TaskBase):
+    def __init__(self, n: int = 0):
+        self.n = n
+
+    def run_task(self) -> int:
+        return self.n
+
+
+class All(TaskBase):
+    parts: RequiresList[int]
+
+    def __init__(self, count: int):
+        self.parts = [Step(n) for n in range(count)]
+
+    def run_task(self) -> int:
+        return sum(self.parts)
+
+
+class Puppet:
+    """A backend whose submit() is the test's.
+
+    Attributes:
+        seen: The jobs of each call of submit.
+    """
+
+    def __init__(self, context: BackendContext, submit: Submit, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self.report = context.report
+        self.staging = context.staging
+        self.seen: list[list[Job]] = []
+        self.cancelled: list[Job] = []
+        self.closed: list[bool] = []
+        self._submit = submit
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self.seen.append(list(jobs))
+        self._submit(self, jobs)
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        self.cancelled += jobs
+        for job in jobs:
+            self.report.finished(job, Outcome("cancelled"))
+
+    def close(self, detach: bool) -> None:
+        self.closed.append(detach)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run jobs here and now."""
+        for job in jobs:
+            self.report.accepted(job, job.nonce)
+            self.report.started(job)
+            self.report.finished(job, execute(job.payload(), "thread"))
+
+
+@pytest.fixture
+def puppet(cache: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Puppet]]]:
+    """Put a backend named `puppet` in place; its instances are collected."""
+    before = threading.active_count()
+
+    def place(submit: Submit, options: type[Any] = NoOptions, **capabilities: Any) -> list[Puppet]:
+        made: list[Puppet] = []
+
+        def make(context: BackendContext) -> Puppet:
+            made.append(Puppet(context, submit, Capabilities(**capabilities)))
+            return made[-1]
+
+        plugin = BackendPlugin("puppet", "Does as it is told.", options, make)
+        monkeypatch.setattr(Plugins, "backend", lambda self, name: plugin)
+        return made
+
+    yield place
+    assert threading.active_count() <= before + 1
+
+
+def run(task: TaskBase[Any], **how: Any) -> tuple[Any, int]:
+    return run_and_count(task, backend="puppet", **how)
+
+
+def test_window_bounds_what_is_handed_over(puppet):
+    held: list[Job] = []
+    most = []
+
+    def finish_one(backend: Puppet) -> None:
+        job = held.pop()
+        backend.run([job])
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        held.extend(jobs)
+        most.append(len(held))
+        for _ in jobs:
+            threading.Timer(0.05, finish_one, [backend]).start()
+
+    puppet(submit, window=3)
+    assert run(All(10)) == (45, 11)
+    assert max(most) == 3
+
+
+class Each(TaskBase, backend="puppet"):
+    parts: RequiresList[int]
+
+    def __init__(self, count: int):
+        self.parts = [Second(n) for n in range(count)]
+
+    def run_task(self) -> int:
+        return sum(self.parts)
+
+
+class Second(TaskBase, backend="puppet"):
+    first: Requires[int]
+
+    def __init__(self, n: int):
+        self.first = Step(n)
+
+    def run_task(self) -> int:
+        return self.first
+
+
+def test_jobs_are_gathered_while_more_may_come(puppet):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for at, job in enumerate(jobs):
+            threading.Timer(0.02 * at, backend.run, [[job]]).start()
+
+    made = puppet(submit, gather=30)  # but nobody waits for that long once nothing is under way
+    assert run(Each(8)) == (28, 17)
+    assert [len(jobs) for jobs in made[0].seen] == [8, 8, 1]
+
+
+def test_repeated_late_and_unknown_reports_are_dropped(puppet):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        backend.run(jobs)
+        backend.run([])
+        for job in jobs:
+            backend.report.finished(job, Outcome("lost", "an outdated report"))
+            backend.report.started(job)
+            backend.report.waiting(job, "for nothing")
+
+    puppet(submit)
+    assert run(All(5)) == (10, 6)
+
+
+def test_success_without_a_result_is_a_failure(puppet):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            backend.report.finished(job, Outcome("ended", exit_code=0))
+
+    puppet(submit)
+    with pytest.raises(FailedTaskError, match="exit status 0 and without a result"):
+        run(Step())
+
+
+def test_older_result_is_no_success(puppet):
+    lazy = False
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if lazy and job.task.endswith(".All"):
+                backend.report.accepted(job, "1")
+                backend.report.finished(job, Outcome("ended", exit_code=0))
+            else:
+                backend.run([job])
+
+    puppet(submit)
+    assert run(All(2)) == (1, 3)
+    Step(1).clear_task()
+    lazy = True
+    with pytest.raises(FailedTaskError, match="without a result"):
+        run(All(2))
+
+
+def test_result_counts_whatever_the_outcome_says(puppet, caplog: pytest.LogCaptureFixture):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            execute(job.payload(), "thread")
+            backend.report.finished(job, Outcome("lost", "node down"))
+
+    puppet(submit)
+    assert run(Step()) == (0, 1)
+    assert "kept its result, but node down" in caplog.text
+
+
+def test_lost_jobs_are_tried_again_within_a_bound(puppet):
+    left = [2]
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        if left[0]:
+            left[0] -= 1
+            backend.report.finished(jobs[0], Outcome("lost", "node down"))
+        else:
+            backend.run(jobs)
+
+    made = puppet(submit)
+    assert run(Step()) == (0, 1)
+    assert len({job.nonce for jobs in made[0].seen for job in jobs}) == 3
+    left[0] = 99
+    with pytest.raises(FailedTaskError, match="node down"):
+        run(Step(1))
+    assert left[0] > 90
+
+
+def test_rejected_job_fails_with_the_systems_words_and_is_not_tried_again(puppet):
+    class Retried(TaskBase, retries=5): ...
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            backend.report.finished(job, Outcome("rejected", "no such partition"))
+
+    made = puppet(submit)
+    with pytest.raises(FailedTaskError, match="no such partition"):
+        run(Retried())
+    assert len(made[0].seen) == 1
+
+
+def test_unavailable_backend_is_asked_again(puppet, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    from taskproc.run import runner
+
+    monkeypatch.setattr(runner, "_FIRST_PAUSE", 0.05)
+    down = [True]
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        if down.pop() if down else False:
+            msg = "the controller does not answer"
+            raise BackendUnavailable(msg)
+        backend.run(jobs)
+
+    puppet(submit)
+    assert run(All(3)) == (3, 4)
+    assert "the controller does not answer" in caplog.text
+
+
+def test_unknown_submit_of_a_backend_that_cannot_look_is_a_loss(puppet):
+    unsure = [True]
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        if unsure.pop() if unsure else False:
+            msg = "no answer"
+            raise SubmitUnknown(msg)
+        backend.run(jobs)
+
+    puppet(submit)
+    assert run(Step()) == (0, 1)
+
+
+@pytest.mark.parametrize("error", [BackendError("out of order"), ZeroDivisionError("out of order")])
+def test_broken_backend_fails_its_jobs_and_is_told(puppet, error: Exception, caplog: pytest.LogCaptureFixture):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        raise error
+
+    puppet(submit)
+    with caplog.at_level(logging.ERROR):
+        with pytest.raises(FailedTaskError, match=r"the backend puppet broke: .*out of order"):
+            run(Step())
+    assert "Traceback" in caplog.text
+
+
+def test_backend_that_breaks_in_its_factory_is_told(puppet, monkeypatch: pytest.MonkeyPatch):
+    def make(context: BackendContext) -> Any:
+        msg = "partition and queue cannot go together"
+        raise OptionError(msg)
+
+    plugin = BackendPlugin("puppet", "", NoOptions, make)
+    monkeypatch.setattr(Plugins, "backend", lambda self, name: plugin)
+    with pytest.raises(FailedTaskError, match="partition and queue"):
+        run(Step())
+
+
+def test_stop_leaves_alone_what_runs_though_nobody_has_told_of_its_start(puppet):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        backend.staging.stage([[job] for job in jobs])
+        queued = jobs[0].directory / f"attempt.queued.{jobs[0].nonce}"
+        queued.rename(queued.with_name(f"attempt.running.{jobs[0].nonce}"))
+        backend.report.finished(jobs[1], Outcome("ended", exit_code=1))
+
+    def cancel(backend: Puppet, jobs: Sequence[Job]) -> None:
+        original(backend, jobs)
+        backend.report.finished(backend.seen[0][0], Outcome("ended", exit_code=2))
+
+    original = Puppet.cancel
+    backends = puppet(submit, gather=0.3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Puppet, "cancel", cancel)
+        with pytest.raises(FailedTasksError) as caught:
+            run(All(4))
+    assert {failure.task.n for failure in caught.value.failures} == {0, 1}
+    assert backends[0].cancelled == backends[0].seen[0][2:]
+
+
+def test_options_may_grow_with_the_attempt(puppet):
+    class Hungry(
+        TaskBase, retries=2, backend="puppet",
+        backend_options=lambda task, attempt: {"mem": f"{2 ** attempt}G", "cpus": task.n},
+    ):
+        def __init__(self, n: int):
+            self.n = n
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            backend.report.finished(job, Outcome("ended", "killed", signal=9))
+
+    made = puppet(submit, options=Portable)
+    with pytest.raises(FailedTaskError):
+        Hungry(3).run_graph()
+    assert [jobs[0].options.mem for jobs in made[0].seen] == ["1G", "2G", "4G"]
+    assert made[0].seen[0][0].options.cpus == 3
+
+
+def test_jobs_of_one_call_share_their_options(puppet):
+    class Sized(TaskBase, backend="puppet", backend_options=lambda task, attempt: {"cpus": task.n % 2 + 1}):
+        def __init__(self, n: int):
+            self.n = n
+
+    class Many(TaskBase):
+        parts: RequiresList[Any]
+
+        def __init__(self) -> None:
+            self.parts = [Sized(n) for n in range(10)]
+
+    made = puppet(Puppet.run, options=Portable)
+    Many().run_graph(backend="puppet")
+    assert all(len({job.options for job in jobs}) == 1 for jobs in made[0].seen)
+
+
+def test_job_tells_what_a_backend_needs(puppet):
+    class Told(TaskBase, prefix_command="env", timeout=7): ...
+
+    made = puppet(Puppet.run)
+    run(Told())
+    (job,) = made[0].seen[0]
+    assert (job.task, job.prefix, job.timeout) == (Told.task_name, "env", 7)
+    assert job.label.rpartition("-")[2].isdigit()
+    assert job.label.replace("-", "").replace("_", "").isalnum()
+    assert job.directory.name == str(Told().task_id)
+    assert made[0].closed == [False]

@@ -1,0 +1,75 @@
+"""A task that runs a graph of its own: what it may ask for, and what it may not."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskproc import Context, FailedTaskError, TaskBase
+from taskproc.base.errors import CycleError
+
+
+class RunsItself(TaskBase):
+    def run_task(self) -> Any:
+        return RunsItself().run_graph()
+
+
+class Ping(TaskBase):
+    def run_task(self) -> Any:
+        return Pong().run_graph()
+
+
+class Pong(TaskBase):
+    def run_task(self) -> Any:
+        return Ping().run_graph()
+
+
+class Asks(TaskBase, backend_options=lambda task, attempt: task.asked(attempt)):
+    def __init__(self, log: str) -> None:
+        self.log = log
+
+    def asked(self, attempt: int) -> dict[str, Any]:
+        with Path(self.log).open("a") as file:
+            file.write(f"{attempt}\n")
+        return {}
+
+    def run_task(self) -> int:
+        return 1
+
+
+class Speaks(TaskBase):
+    def run_task(self) -> None:
+        print("here")
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_a_task_that_runs_itself_is_told_so_instead_of_waiting(backend: str) -> None:
+    with pytest.raises(FailedTaskError) as failed:
+        RunsItself().run_graph(backend=backend)
+    assert isinstance(failed.value.exception, CycleError)
+    assert "RunsItself() is running" in str(failed.value)
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_tasks_that_run_each_other_are_told_so_instead_of_waiting(backend: str) -> None:
+    with pytest.raises(FailedTaskError, match="Ping\\(\\) is running"):
+        Ping().run_graph(backend=backend)
+
+
+@pytest.mark.usefixtures("cache")
+def test_options_are_asked_for_once_an_attempt(tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    assert Asks(str(log)).run_graph(backend="thread") == 1
+    assert log.read_text().split() == ["0"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_context_can_make_every_task_interactive(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Context, "interactive", True)
+    Speaks().run_graph()
+    assert capsys.readouterr().out == "here\n"

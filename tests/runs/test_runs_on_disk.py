@@ -1,0 +1,201 @@
+"""A run's directory, ledger and claims: who runs what, seen by other drivers and after a death."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from taskproc.runs import claims, ledger
+from taskproc.runs.claims import Claims
+from taskproc.runs.ledger import Ledger, RunDirectory, driver_lives, process_start, read_ledger, workers_live
+from tests.support import PACKAGES, wait_for
+
+ONE, TWO = b"1" * 16, b"2" * 16
+
+
+class TestLedger:
+    def test_written_entries_are_there_at_once(self, tmp_path: Path):
+        book = Ledger(f"{tmp_path}/ledger.jsonl")
+        book.note('{"kind": "noted"}')
+        assert list(read_ledger(f"{tmp_path}/ledger.jsonl")) == []
+        book.write({"kind": "written", "text": "a\nb"})
+        assert [entry["kind"] for entry in read_ledger(f"{tmp_path}/ledger.jsonl")] == ["noted", "written"]
+        book.close()
+
+    def test_line_that_was_cut_short_is_passed_over(self, tmp_path: Path):
+        path = tmp_path / "ledger.jsonl"
+        path.write_bytes(b'{"kind": "a"}\n\xff\xfe\n[1]\n{"kind": "b"}\n{"kind": "c')
+        assert [entry["kind"] for entry in read_ledger(str(path))] == ["a", "b"]
+
+    def test_missing_ledger_is_empty(self, tmp_path: Path):
+        assert list(read_ledger(str(tmp_path / "none"))) == []
+
+    def test_threads_do_not_mix_their_lines(self, tmp_path: Path):
+        book = Ledger(f"{tmp_path}/ledger.jsonl")
+
+        def write(number: int) -> None:
+            for _ in range(200):
+                book.write({"number": number, "text": "x" * 100})
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        book.close()
+        assert len(list(read_ledger(f"{tmp_path}/ledger.jsonl"))) == 800
+
+
+class TestRunDirectory:
+    def test_it_tells_of_its_driver(self, tmp_path: Path):
+        run = RunDirectory(str(tmp_path), "Main()")
+        info = json.loads(Path(run.path, "run.json").read_text())
+        assert (info["root"], info["pid"], info["run"]) == ("Main()", os.getpid(), run.run)
+        assert driver_lives(run.path)
+        run.close(keep=False)
+        assert not driver_lives(run.path)
+
+    def test_who_may_only_read_sees_whether_the_driver_lives(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        run = RunDirectory(str(tmp_path), "Main()")
+        open_file = os.open
+
+        def read_only(path: str, flags: int, *mode: int) -> int:
+            if flags & os.O_RDWR:
+                raise PermissionError(path)
+            return open_file(path, flags, *mode)
+
+        monkeypatch.setattr(os, "open", read_only)
+        assert driver_lives(run.path)
+        run.close(keep=False)
+        assert not driver_lives(run.path)
+
+    def test_dead_driver_does_not_live(self, tmp_path: Path):
+        text = (
+            "import sys, time; from taskproc.runs.ledger import RunDirectory\n"
+            f"run = RunDirectory({str(tmp_path)!r}, 'Main()'); print(run.path, flush=True); time.sleep(60)"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", text], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)},
+        )
+        assert process.stdout is not None
+        path = process.stdout.readline().strip()
+        assert driver_lives(path)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        wait_for(lambda: not driver_lives(path), "end of the driver's lock")
+
+    def test_recycled_process_number_is_another_process(self, tmp_path: Path):
+        run = RunDirectory(str(tmp_path), "Main()")
+        file = Path(run.path, "run.json")
+        file.write_text(json.dumps({**json.loads(file.read_text()), "pid_started": 1}))
+        assert not driver_lives(run.path)
+        run.close(keep=False)
+
+    def test_start_of_a_process_tells_it_from_another(self):
+        assert process_start(os.getpid()) == process_start(os.getpid()) > 0
+        assert process_start(2**22 + 1) == 0
+
+    def test_no_workers_live_where_none_were_started(self, tmp_path: Path):
+        assert not workers_live(str(tmp_path))
+
+
+class TestClaims:
+    @pytest.fixture
+    def drivers(self, tmp_path: Path):
+        runs = [RunDirectory(str(tmp_path), f"Main({n})") for n in range(2)]
+        made = [Claims(str(tmp_path), run.run) for run in runs]
+        yield made
+        for one in made:
+            one.close()
+        for run in runs:
+            run.close(keep=False)
+
+    def test_only_one_driver_has_a_task(self, drivers: list[Claims]):
+        first, second = drivers
+        assert first.acquire([(ONE, "n1")]) == {}
+        held = second.acquire([(ONE, "n2"), (TWO, "n3")])
+        assert {digest: (claim.run, claim.nonce) for digest, claim in held.items()} == {ONE: (first.run, "n1")}
+        assert first.acquire([(TWO, "n4")])[TWO].run == second.run
+
+    def test_released_task_may_be_claimed(self, drivers: list[Claims]):
+        first, second = drivers
+        first.acquire([(ONE, "n1")])
+        second.release([ONE])
+        assert ONE in second.acquire([(ONE, "n2")])
+        first.release([ONE])
+        assert second.acquire([(ONE, "n2")]) == {}
+
+    def test_own_claim_may_be_renewed_for_another_attempt(self, drivers: list[Claims]):
+        first, _ = drivers
+        first.acquire([(ONE, "n1")])
+        assert first.acquire([(ONE, "n2")]) == {}
+        assert first.held([ONE])[ONE].nonce == "n2"
+
+    def test_closed_run_leaves_no_claims(self, drivers: list[Claims], tmp_path: Path):
+        first, second = drivers
+        third = Claims(str(tmp_path), "third")
+        third.acquire([(ONE, "n")])
+        third.close()
+        assert second.acquire([(ONE, "n2")]) == {}
+        assert first.run != second.run
+
+    def test_living_driver_is_not_dead(self, drivers: list[Claims]):
+        first, second = drivers
+        assert not second.is_dead(first.run)
+        assert second.is_dead("never-was")
+
+    def test_claims_of_a_dead_driver_are_taken_over(self, drivers: list[Claims], tmp_path: Path):
+        first, second = drivers
+        ghost = Claims(str(tmp_path), "ghost")
+        ghost.acquire([(ONE, "n")])
+        ghost._connection.close()
+        assert second.is_dead("ghost")
+        second.take_over([ONE], "ghost")
+        assert second.acquire([(ONE, "n2")]) == {}
+        assert first.run
+
+    def test_runs_are_numbered_for_ever(self, tmp_path: Path):
+        assert claims.last_number(str(tmp_path)) == 0
+        for number in (1, 2, 3):
+            one = Claims(str(tmp_path), f"run-{number}")
+            one.close()
+        assert claims.last_number(str(tmp_path)) == 3
+
+    def test_damaged_table_is_put_aside(self, tmp_path: Path):
+        (tmp_path / claims.FILE).write_bytes(b"garbage" * 1000)
+        one = Claims(str(tmp_path), "run")
+        assert one.acquire([(ONE, "n")]) == {}
+        one.close()
+
+    def test_met_others(self, tmp_path: Path):
+        before = claims.last_number(str(tmp_path))
+        alone = Claims(str(tmp_path), "alone")
+        assert not alone.met_others(before)
+        other = Claims(str(tmp_path), "other")
+        assert alone.met_others(before)
+        other.close()
+        alone.close()
+
+
+def test_nothing_of_a_run_but_its_account_is_left(cache: Path):
+    from taskproc import TaskBase
+
+    class Step(TaskBase):
+        def run_task(self) -> None:
+            print("x")
+
+    Step().run_graph(backend="process")
+    (run,) = [path for path in (cache / "taskproc" / ".runs").iterdir() if path.is_dir()]
+    names = {path.name for path in run.iterdir()}
+    assert {"run.json", "ledger.jsonl"} <= names
+    assert not [name for name in names if name.startswith(("classes-", "output", "apart"))]
+    kinds = [entry["kind"] for entry in ledger.read_ledger(str(run / "ledger.jsonl"))]
+    assert "done" in kinds
