@@ -8,10 +8,12 @@ from pathlib import Path
 from taskproc.contract.plugins import Plugins
 from taskproc.plan.graph import NO_SOURCE, NO_UPSTREAMS
 from taskproc.run.choice import BackendChoice
-from taskproc.run.jobs import JobMaker
 from taskproc.run.packing import Packer
+from taskproc.run.payloads import Payloads
+from taskproc.run.places import Places
 from taskproc.run.request import RunRequest
 from taskproc.run.run import make_plan
+from taskproc.run.seats import Seats
 from taskproc.store.files import Meta
 from taskproc.tasks.in_use import current_cache
 from taskproc.tasks.settings import load_settings
@@ -29,11 +31,13 @@ def main(depth: int) -> None:
     run = Path("run").resolve()
     run.mkdir()
     choice = BackendChoice(settings, None, {}, {})
-    maker = JobMaker(plan, Packer(str(run)), plugins, choice, str(run / "context"), set())
-    maker.prepare()
+    seats, packer = Seats(plan, set()), Packer(str(run))
+    packer.register(plan.graph.classes)
+    seats.allot()
     node = len(plan.graph) - 1
     plan.done(node - 1, Meta(plan.graph.digest(node - 1), NO_SOURCE, NO_UPSTREAMS, bytes(16), 0.0, 0, 1))
-    job = maker.make(node, maker.place(node, 0))
+    options = Places(plan.graph, plugins, choice).choose(node, 0).options
+    job = Payloads(plan, seats, packer, str(run / "context")).make(node, options)
     began = time.perf_counter()
     for _ in range(_TIMES):
         payload = job.payload()

@@ -6,6 +6,7 @@ holds the suite that tells whether it is right.
 """
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,6 +217,7 @@ class BackendContext:
         report: Where to report to.
         staging: Files jobs for workers elsewhere.
         serve: The argv of a worker that is fed payloads on its stdin; see `taskproc.base.frames` for the protocol.
+        closing: Set once the run is to end: a call that waits for something returns then.
     """
 
     options: Any
@@ -224,6 +226,7 @@ class BackendContext:
     report: Reports
     staging: Staging
     serve: Sequence[str]
+    closing: threading.Event = field(default_factory=threading.Event)
 
 
 class Backend(Protocol):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .errors import SettingsError
 
@@ -38,7 +38,7 @@ class Limits:
 
     def admit(self, node: int, labels: tuple[str, ...]) -> bool:
         """Take a place for a node, or else let it wait."""
-        limited = self._limited_of(labels)
+        limited = self.limited(labels)
         if not limited:
             return True
         line = self._lines.get(limited)
@@ -50,7 +50,7 @@ class Limits:
 
     def leave(self, labels: tuple[str, ...]) -> list[int]:
         """Give a node's place back; return those that have taken a place now."""
-        limited = self._limited_of(labels)
+        limited = self.limited(labels)
         if not limited:
             return []
         for label in limited:
@@ -62,10 +62,31 @@ class Limits:
                 admitted.append(line.popleft())
         return admitted
 
-    def _limited_of(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def occupy(self, labels: tuple[str, ...]) -> None:
+        """Take a place for what runs already, though there may be no room: nobody gets one until it has left."""
+        self._take(self.limited(labels))
+
+    def forget_waiting(self) -> None:
+        """Let all that wait go."""
+        self._lines.clear()
+
+    def limited(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Give those of a node's labels that are limited."""
         if labels not in self._limited:
             self._limited[labels] = tuple(label for label in dict.fromkeys(labels) if label in self._room)
         return self._limited[labels]
+
+    def validate(self, held: Mapping[str, int], waiting: Sequence[int]) -> None:
+        """Check that so many places are taken, and that these nodes wait, and that no one waits for nothing.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        for label, cap in self.caps.items():
+            assert cap - self._room[label] == held.get(label, 0), f"the places of {label} are counted wrongly"
+        assert sorted(node for line in self._lines.values() for node in line) == sorted(waiting), "lines are wrong"
+        for limited, line in self._lines.items():
+            assert not line or not self._has_room(limited), f"{line[0]} waits though there is room"
 
     def _has_room(self, limited: tuple[str, ...]) -> bool:
         return all(self._room[label] > 0 for label in limited)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..base.outcome import Outcome
 from ..contract.plugins import Plugins
-from ..plan.graph import Plan, TaskGraph
+from ..plan.graph import TaskGraph
 from ..plugin import Backend, BackendContext, DurableBackend, Job
 from ..run.choice import BackendChoice
-from ..run.jobs import JobMaker, Place
+from ..run.places import Place, Places
 from ..run.request import RunRequest
 from ..run.run import make_plan
 from ..runs.ledger import Ledger
@@ -71,8 +71,8 @@ class Preview:
         self._cache = cache
         self._max_workers = request.max_workers or settings.max_workers or usable_cpus()
         self._all_interactive = request.force_interactive
-        jobs = _job_maker(self.plan, request, settings)
-        self._places = {node: jobs.place(node, 0) for node in self.plan.stale if not self._is_interactive(node)}
+        places = _places(self.plan.graph, request, settings)
+        self._places = {node: places.choose(node, 0) for node in self.plan.stale if not self._is_interactive(node)}
 
     @property
     def cached(self) -> int:
@@ -174,22 +174,14 @@ def check_backends(graph: TaskGraph, request: RunRequest, settings: Settings) ->
         BackendError: The backend is broken.
         SettingsError: A plugin that was asked for is not there.
     """
-    plan = _NoPlan(graph)
     choice = BackendChoice(settings, request.backend, request.specific, request.backend_options)
-    jobs = _job_maker(cast("Plan", plan), request, settings, choice)
+    places = _places(graph, request, settings, choice)
     seen: set[type] = set()
     for node, task in enumerate(graph.tasks):
         if type(task) not in seen:
             seen.add(type(task))
-            jobs.place(node, 0)
+            places.choose(node, 0)
     return choice.unmatched
-
-
-@dataclass(frozen=True)
-class _NoPlan:
-    """Stands for a plan where only the graph is looked at."""
-
-    graph: TaskGraph
 
 
 class _NobodyReports:
@@ -208,11 +200,12 @@ class _NobodyReports:
         """Pass over it."""
 
 
-def _job_maker(plan: Plan, request: RunRequest, settings: Settings, choice: BackendChoice | None = None) -> JobMaker:
-    """Make what chooses backends; it is never asked for a payload here, so it needs no packer."""
+def _places(
+    graph: TaskGraph, request: RunRequest, settings: Settings, choice: BackendChoice | None = None
+) -> Places:
     plugins = Plugins([*settings.plugins, *request.plugins], profiles=settings.profiles)
     choice = choice or BackendChoice(settings, request.backend, request.specific, request.backend_options)
-    return JobMaker(plan, cast("Any", None), plugins, choice, "", set())
+    return Places(graph, plugins, choice)
 
 
 def _chosen_options(options: Any) -> dict[str, Any]:

@@ -157,6 +157,7 @@ class Plan:
         forced: The nodes that run in any case.
 
     Attributes:
+        forced: As given.
         metas: The provenance of each node's result, if it has one.
         reasons: Why each node must run; empty for a fresh one.
         stale: The nodes that must run, each behind its upstreams.
@@ -174,8 +175,9 @@ class Plan:
         self.detect_source_change = detect_source_change
         graph.read_sources(helpers=detect_helper_change)
         self.metas = graph.read_results()
+        self.forced = frozenset(forced)
         self.reasons = [""] * len(graph)
-        for node in forced:
+        for node in self.forced:
             self.reasons[node] = FORCED
         for node in range(len(graph)):
             if not self.reasons[node]:
@@ -203,6 +205,11 @@ class Plan:
             return NO_UPSTREAMS
         metas = self.metas
         return blake2b(b"".join([metas[up].commit for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
+
+    def stale_upstreams(self) -> dict[int, list[int]]:
+        """Give, for each node that must run, those of its upstreams that must run too, each once."""
+        upstreams, reasons = self.graph.upstreams, self.reasons
+        return {node: [up for up in dict.fromkeys(upstreams[node]) if reasons[up]] for node in self.stale}
 
     def done(self, node: int, meta: Meta) -> None:
         """Note that a node has a fresh result now."""

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base.collector import eased_collector
-from ..base.errors import CacheError, CycleError, SettingsError, TaskprocError
+from ..base.errors import CacheError, CycleError, SettingsError
 from ..plan.graph import Plan, TaskGraph
 from ..runs import claims
 from ..store.cache import Cache
 from ..store.files import DamagedResultError
-from ..tasks.failed import FailedTasksError
+from ..tasks.failed import FailedTaskError, FailedTasksError
 from ..tasks.in_use import current_cache
 from ..tasks.node import Node, located
 from ..tasks.trust import check_trust
@@ -46,22 +46,25 @@ def run_graph(
 def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
     """Run what is not cached, and give the task's result with an account of what ran.
 
-    A result that turns out to be damaged is dropped and computed again.
+    A result that turns out to be damaged is dropped and computed again; what has failed for good meanwhile is not.
 
     Raises:
         FailedTaskError: A task failed.
     """
     _tell_of_nesting()
     stats: dict[str, Any] = {"stats": {}, "generations": []}
+    failures: dict[bytes, FailedTaskError] = {}
     for _ in range(_MOST_REPAIRS):
-        repaired = _run_once(task, request, stats)
+        repaired = _run_once(task, request, stats, failures)
         if repaired:
             continue
+        _raise_failures(list(failures.values()))
         try:
             return located(task).load_result(), stats
         except DamagedResultError as error:
             _LOGGER.warning("%s; it is computed again", error)
             _store_of(task).discard_result(task._task.digest)
+    _raise_failures(list(failures.values()))
     msg = f"{task!r} has a damaged result again and again; is the disk all right?"
     raise CacheError(msg)
 
@@ -79,13 +82,22 @@ def make_plan(task: Node, request: RunRequest, settings: Settings, cache: Cache)
         )
 
 
-def _run_once(task: Node, request: RunRequest, stats: dict[str, Any]) -> bool:
-    """Run the graph once; whether damaged results were found and dropped, so that it must be run again."""
+def _run_once(
+    task: Node, request: RunRequest, stats: dict[str, Any], failures: dict[bytes, FailedTaskError]
+) -> bool:
+    """Run the graph once; whether damaged results were found and dropped, so that it must be run again.
+
+    Args:
+        task: The task asked for.
+        request: What was said about the run.
+        stats: Learns what ran.
+        failures: What failed for good, by identity; such tasks are not run again.
+    """
     from ..tasks.settings import load_settings
 
     cache = current_cache()
     settings = load_settings()
-    last_number = claims.last_number(cache.runs)
+    before = claims.standing(cache.runs)
     plan = make_plan(task, request, settings, cache)
     check_trust(cache.root, [known.store.directory for known in plan.graph.classes.values()])
     if not plan.stale:
@@ -94,32 +106,38 @@ def _run_once(task: Node, request: RunRequest, stats: dict[str, Any]) -> bool:
     from ..store.disk import disk_errors
     from .session import Session  # not before there is something to run
 
-    with disk_errors(cache.root), Session(plan, request, settings, cache) as session:
-        driver = session.drive(last_number)
-    for name, number in driver.ran.items():
+    node_of = plan.graph.node_of
+    given_up = {node_of[digest]: failure.exception for digest, failure in failures.items() if digest in node_of}
+    with disk_errors(cache.root), Session(plan, request, settings, cache, before) as session:
+        account, damaged = session.drive(given_up)
+    for name, number in account.ran.items():
         stats["stats"][name] = stats["stats"].get(name, 0) + number
-    stats["generations"] += driver.generations or []
-    if driver.damaged:
-        return _drop_damaged(plan)
-    if len(driver.failures) == 1:
-        raise driver.failures[0] from driver.failures[0].exception
-    if driver.failures:
-        raise FailedTasksError(driver.failures) from driver.failures[0].exception
-    return False
+    stats["generations"] += account.generations or []
+    repaired = _drop_damaged(plan, damaged)
+    again = set(damaged) if repaired else set()
+    failures.update((plan.graph.digest(node), error) for node, error in account.failures.items() if node not in again)
+    return repaired
 
 
-def _drop_damaged(plan: Plan) -> bool:
-    """Check every result of the graph as a whole, and drop those that are damaged."""
-    for node in range(len(plan.graph)):
-        known = plan.graph.class_of(node)
+def _raise_failures(failures: Sequence[FailedTaskError]) -> None:
+    if len(failures) == 1:
+        raise failures[0] from failures[0].exception
+    if failures:
+        raise FailedTasksError(failures) from failures[0].exception
+
+
+def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
+    """Check the results that these nodes read, drop those that are damaged, and tell whether there were any."""
+    found = False
+    for up in dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node]):
+        known = plan.graph.class_of(up)
         try:
-            known.store.load(plan.graph.digest(node), repr(plan.graph.tasks[node]))
+            known.store.verify(plan.graph.digest(up))
         except DamagedResultError as error:
             _LOGGER.warning("%s; it is computed again", error)
-            known.store.discard_result(plan.graph.digest(node))
-        except TaskprocError:
-            continue
-    return True
+            known.store.discard_result(plan.graph.digest(up))
+            found = True
+    return found
 
 
 def _tell_of_nesting() -> None:

@@ -1,4 +1,4 @@
-"""One run's belongings, put together and taken apart again: its directory, its claims, its backends, its driver."""
+"""One run's belongings: opened together, put to work, and closed again, whatever happens in between."""
 from __future__ import annotations
 
 import logging
@@ -7,11 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
@@ -19,26 +18,31 @@ from ..base.errors import SettingsError
 from ..base.limits import Limits
 from ..contract.plugins import Listeners, Plugins
 from ..plan.graph import Plan
-from ..plugin import BackendContext, RunInfo, RunReport
+from ..plugin import RunInfo, RunReport
 from ..runs.adoption import Orphans
 from ..runs.aftermath import forget_old_runs, tidy_up
-from ..runs.claims import Claims
+from ..runs.claims import Claims, Standing
 from ..runs.ledger import Ledger, RunDirectory
 from ..runs.outline import write_outline
-from ..runs.staging import StagedSets
 from ..store.cache import Cache
 from ..tasks.settings import Context, Settings, usable_cpus
 from ..work import worker
-from ..work.command import serve_command
 from ..work.handover import forget_context, note_own_context, write_context
+from .account import Account
+from .board import Board
+from .caller import Inbox
 from .choice import BackendChoice
 from .chronicle import Chronicle
-from .driver import Driver
+from .dispatch import Dispatch
 from .elsewhere import Elsewhere
-from .jobs import JobMaker, Place
+from .lanes import Lanes
+from .loop import Loop
 from .packing import Packer
+from .payloads import Payloads
+from .places import Places
 from .request import RunRequest
-from .runner import DriverReports, Inbox, Runner
+from .results import Results
+from .seats import Seats
 
 if TYPE_CHECKING:
     from .request import Watcher
@@ -47,23 +51,31 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Session:
-    """One run's belongings, from its directory to its backends, for as long as it lasts."""
+    """One run, from its directory to its report.
 
-    def __init__(self, plan: Plan, request: RunRequest, settings: Settings, cache: Cache) -> None:
+    Args:
+        plan: What must run.
+        request: What was said about the run.
+        settings: The settings in force.
+        cache: Where results lie.
+        before: How the table of claims stood before the plan was made.
+    """
+
+    def __init__(self, plan: Plan, request: RunRequest, settings: Settings, cache: Cache, before: Standing) -> None:
         self._plan = plan
         self._request = request
         self._settings = settings
         self._cache = cache
+        self._before = before
         self._max_workers = _checked_workers(request.max_workers) or settings.max_workers or usable_cpus()
         self._plugins = Plugins([*settings.plugins, *request.plugins], profiles=settings.profiles)
         overall = "executor" if request.executor is not None else request.backend
         options = {"pool": request.executor} if request.executor is not None else request.backend_options
         self._choice = BackendChoice(settings, overall, request.specific, options)
         self._limits = Limits({**settings.limits, **request.rate_limits})
-        self._runners: dict[str, Runner] = {}
         self._orphans = Orphans(cache.runs)
-        self._inbox: Inbox = Inbox()
-        self._driver: Driver | None = None
+        self._loop: Loop | None = None
+        self._account: Account | None = None
         self._started = time.monotonic()
 
     def __enter__(self) -> Session:
@@ -87,7 +99,7 @@ class Session:
         closing_run.callback(forget_context, self._run.context)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
         closing_run.callback(self._ledger.close)
-        self._claims = Claims(self._cache.runs, self._run.run)
+        self._claims = Claims(self._cache.runs, self._run.run, self._before)
         closing_run.callback(lambda: self._claims.close(self._keep))
         for known in self._plan.graph.classes.values():
             known.store.packed.fsync = fsync
@@ -95,50 +107,80 @@ class Session:
     @property
     def _keep(self) -> bool:
         """Whether jobs live on that a later run may find."""
-        return self._driver is not None and self._driver.left_alive
+        return self._loop is not None and self._loop.left_alive
 
-    def drive(self, last_number: int) -> Driver:
+    def drive(self, given_up: Mapping[int, BaseException]) -> tuple[Account, list[int]]:
         """Run the plan; an interrupt ends or leaves what runs, and goes on up.
 
         Args:
-            last_number: The number of the newest run before the plan was made.
+            given_up: Nodes that failed in an earlier round of this run, with the causes.
+
+        Returns:
+            What the run has come to, and the nodes that met damaged results.
         """
+        seats = Seats(self._plan, self._packed_classes())
+        places = Places(self._plan.graph, self._plugins, self._choice)
         packer = Packer(self._run.path)
-        packed = self._packed_classes()
-        jobs = JobMaker(self._plan, packer, self._plugins, self._choice, self._run.context, packed)
-        jobs.prepare()
-        write_outline(self._run.path, self._plan, jobs.ids, self._limits.caps)
+        nodes_of = self._plan.graph.by_class(self._plan.stale)
+        places.check(nodes[0] for nodes in nodes_of.values())
+        packer.register(nodes_of)
+        seats.allot()
+        write_outline(self._run.path, self._plan, seats.ids, self._limits.caps)
         tidy_up(self._claims, self._orphans, self._cache)
         self._warn_of_unmatched()
+        payloads = Payloads(self._plan, seats, packer, self._run.context)
         with self._watched() as watchers:
-            driver = self._driver = Driver(
-                self._plan,
-                jobs,
-                self._claims,
-                Chronicle(self._ledger, self._plan.graph, jobs.ids, watchers),
-                self._limits,
-                self._runner_of,
-                self._inbox,
-                on_error=self._request.on_error,
-                all_interactive=self._request.force_interactive or Context.interactive,
-                elsewhere=Elsewhere(self._claims, self._orphans),
-                last_number=last_number,
+            chronicle = Chronicle(self._ledger, self._plan.graph, seats.ids, watchers)
+            account = self._account = Account(
+                self._plan, seats, payloads, chronicle, list_generations=self._request.dump_generations
             )
-            if self._request.dump_generations:
-                driver.generations = []
-            self._run_to_the_end(driver)
+            loop = self._run_loop(seats, places, payloads, chronicle, account, given_up)
         tidy_up(self._claims, self._orphans, self._cache)
         forget_old_runs(self._claims, self._cache, self._settings.keep_runs)
-        return driver
+        return account, loop.damaged
 
-    def _run_to_the_end(self, driver: Driver) -> None:
-        try:
-            with _terminable():
-                driver.run()
-        except BaseException:
-            driver.interrupt(self._request.detach)
-            raise
-        driver.close()
+    def _run_loop(
+        self,
+        seats: Seats,
+        places: Places,
+        payloads: Payloads,
+        chronicle: Chronicle,
+        account: Account,
+        given_up: Mapping[int, BaseException],
+    ) -> Loop:
+        """Put the loop together, run it, and close the backends."""
+        graph, claims = self._plan.graph, self._claims
+        tasks = graph.tasks
+        board = Board(
+            self._plan.stale,
+            self._plan.stale_upstreams(),
+            lambda node: tasks[node]._task_config.channels,
+            lambda node: tasks[node]._task_config.retries,
+            self._limits,
+            stop_on_failure=self._request.on_error == "stop",
+        )
+        inbox: Inbox = Inbox()
+        lanes = Lanes(self._run.path, self._ledger, inbox, self._max_workers)
+        results = Results(self._plan, seats, payloads)
+        elsewhere = Elsewhere(
+            self._plan, claims, self._orphans, self._ledger, seats, places, payloads, lanes, results
+        )
+        ending = threading.Event()
+        loop = self._loop = Loop(
+            graph, board, seats, results, claims, elsewhere, lanes, chronicle, account, inbox, ending
+        )
+        interactive = self._request.force_interactive or Context.interactive
+        parts = (graph, board.records, seats, places, payloads, results, claims, lanes, loop.take)
+        dispatch = Dispatch(*parts, all_interactive=interactive)
+        with lanes.supervised():
+            try:
+                with _terminable(ending):
+                    loop.run(dispatch, given_up)
+            except BaseException:
+                loop.interrupt(self._request.detach)
+                raise
+            loop.close()
+        return loop
 
     @contextmanager
     def _watched(self) -> Iterator[list[Watcher]]:
@@ -162,13 +204,13 @@ class Session:
             except BaseException:
                 self._report(run, listeners, "interrupted")
                 raise
-        self._report(run, listeners, "failed" if self._driver and self._driver.failures else "done")
+        self._report(run, listeners, "failed" if self._account and self._account.failures else "done")
 
     def _report(self, run: RunInfo, listeners: Listeners, status: Literal["done", "failed", "interrupted"]) -> None:
         """Tell how the run ended, in the ledger and to listeners."""
-        done = self._driver.ran if self._driver else {}
+        done = self._account.ran if self._account else {}
         failed: dict[str, int] = {}
-        for failure in self._driver.failures if self._driver else []:
+        for failure in self._account.failures.values() if self._account else ():
             failed[failure.task.task_name] = failed.get(failure.task.task_name, 0) + 1
         report = RunReport(run.run, status, time.monotonic() - self._started, done, failed)
         self._ledger.write({"kind": "end", "time": time.time(), **asdict(report)})
@@ -189,35 +231,14 @@ class Session:
             if (known.config.store or self._settings.store) == "packed"
         }
 
-    def _runner_of(self, place: Place) -> Runner:
-        runner = self._runners.get(place.plugin.name)
-        if runner is None:
-            runner = self._runners[place.plugin.name] = self._start(place)
-        return runner
-
-    def _start(self, place: Place) -> Runner:
-        """Make a backend, when its first job is ready."""
-        plugin = place.plugin
-        assert plugin.factory is not None
-        directory = f"{self._run.path}/{plugin.name}"
-        reports = DriverReports(self._inbox, self._ledger)
-        staging = StagedSets(directory, self._ledger, plugin.name)
-        context = BackendContext(
-            options=place.options,
-            max_workers=self._max_workers,
-            directory=Path(directory),
-            report=reports,
-            staging=staging,
-            serve=serve_command(self._run.path),
-        )
-        backend = plugin.factory(context)
-        reports.durable = staging.durable = backend.capabilities.durable
-        return Runner(plugin, backend, reports, staging, self._inbox)
-
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Treat SIGTERM as an interrupt, where signals can be handled."""
+def _terminable(ending: threading.Event) -> Iterator[None]:
+    """Treat SIGTERM as an interrupt, where signals can be handled.
+
+    Args:
+        ending: Set by the signal, for where a task takes the interrupt for its own.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -226,6 +247,7 @@ def _terminable() -> Iterator[None]:
 
     def terminate(number: int, frame: FrameType | None) -> None:
         if os.getpid() == owner:
+            ending.set()
             raise KeyboardInterrupt("terminated")
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork of ours, which has nothing to put in order
         os.kill(os.getpid(), signal.SIGTERM)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from ..plugin import JobRef
 from ..store import files
 from .claims import Claim
-from .ledger import read_ledger
+from .ledger import Ledger, read_ledger
 from .staging import read_set
 
 
@@ -72,6 +73,14 @@ class Orphans:
             if nonce in found:
                 found[nonce] = replace(found[nonce], ref=replace(found[nonce].ref, id=id))
         return found
+
+
+def note_orphan(ledger: Ledger, orphan: Orphan) -> None:
+    """Write an attempt of a dead run into a living run's ledger, so that it is found through this one from now on."""
+    staged = str(orphan.ref.staged)
+    ledger.write({"kind": "staged", "backend": orphan.backend, "set": staged, "durable": orphan.durable})
+    if orphan.ref.id:
+        ledger.write({"kind": "accepted", "nonce": orphan.nonce, "id": orphan.ref.id, "time": time.time()})
 
 
 def withdraw(directory: str, nonce: str) -> bool:

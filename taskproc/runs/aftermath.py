@@ -25,7 +25,7 @@ def tidy_up(claims: Claims, orphans: Orphans, cache: Cache) -> None:
     for run in claims.dead_runs():
         alive = {orphan.nonce for orphan in orphans.of(run) if _may_run(orphan)}
         over = [digest for digest, claim in claims.of(run).items() if claim.nonce not in alive]
-        claims.take_over(over, run)
+        claims.drop(over, run)
         if not alive:
             tidy(f"{cache.runs}/{run}")
             ended.append(run)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..base.errors import CacheError
 from ..store.disk import delete_in, insert_rows, is_damage, open_existing
@@ -28,42 +29,53 @@ class Claim:
     nonce: str
 
 
+class Standing(NamedTuple):
+    """How the table stood before a run looked at results.
+
+    Attributes:
+        number: The number of the newest run that ever registered; -1 if that cannot be told.
+        alone: Whether no run was in the table that may still compute something.
+    """
+
+    number: int
+    alone: bool
+
+
 class Claims:
     """The claims of one run.
 
     Args:
         runs: The cache's directory of runs.
         run: This run.
+        before: How the table stood before this run looked at results.
+
+    Attributes:
+        alone: Whether nobody else can have computed anything since then: no run was there, and none has come.
     """
 
-    def __init__(self, runs: str, run: str) -> None:
+    def __init__(self, runs: str, run: str, before: Standing) -> None:
         self._runs = runs
         self.run = run
         self._connection = _connect(f"{runs}/{FILE}")
         self._dead: dict[str, float] = {}
+        self._giving_back: set[bytes] = set()
         try:
             with self._transaction() as connection:
-                self.number: int = connection.execute("INSERT INTO runs (run) VALUES (?)", (run,)).lastrowid or 0
-                others = connection.execute("SELECT count(*) FROM runs WHERE run != ?", (run,)).fetchone()[0]
+                self._number = connection.execute("INSERT INTO runs (run) VALUES (?)", (run,)).lastrowid
         except BaseException:
             self._connection.close()
             raise
-        self._others: bool = others > 0
-
-    def met_others(self, last_number: int) -> bool:
-        """Whether another driver may have computed something since this run looked at the results.
-
-        Args:
-            last_number: What `last_number()` gave before it looked.
-        """
-        if not self._others:
-            newest = self._connection.execute("SELECT max(number) FROM runs").fetchone()[0]
-            self._others = (self.number, newest) != (last_number + 1, self.number)
-        return self._others
+        self.alone = before.alone and self._number == before.number + 1
 
     def acquire(self, wanted: Sequence[tuple[bytes, str]]) -> dict[bytes, Claim]:
-        """Claim tasks, each for an attempt, and give the claims that others hold on some of them."""
+        """Claim tasks, each for an attempt, and give the claims that others hold on some of them.
+
+        Who asks `alone` after this learns of every run that may have done one of these tasks before: a run that comes
+        later finds the claims.
+        """
+        self._giving_back.difference_update(digest for digest, _ in wanted)
         with self._transaction() as connection:
+            self.alone = self.alone and _newest(connection) == self._number
             rows = [(digest, self.run, nonce) for digest, nonce in wanted]
             if insert_rows(connection, "INSERT OR IGNORE INTO claims", rows) == len(rows):
                 return {}
@@ -78,15 +90,44 @@ class Claims:
         """Give the claims that stand on these tasks."""
         return self._held(digests)
 
-    def take_over(self, digests: Iterable[bytes], dead: str) -> None:
-        """Remove a dead run's claims, so that they can be acquired."""
+    def take_over(self, attempts: Mapping[bytes, str], dead: str) -> set[bytes]:
+        """Put this run in a dead one's place, all at once, where no other has: its attempts are ours to see to now.
+
+        Args:
+            attempts: The dead run's attempts by task.
+            dead: The dead run.
+
+        Returns:
+            The tasks that are ours now.
+        """
+        query = "UPDATE claims SET run = ? WHERE digest = ? AND run = ? AND nonce = ?"
+        with self._transaction() as connection:
+            return {
+                digest
+                for digest, nonce in attempts.items()
+                if connection.execute(query, (self.run, digest, dead, nonce)).rowcount
+            }
+
+    def drop(self, digests: Iterable[bytes], dead: str) -> None:
+        """Remove a dead run's claims, of which nothing is left to see to."""
         with self._transaction() as connection:
             delete_in(connection, "DELETE FROM claims WHERE run = ? AND digest", digests, dead)
 
-    def release(self, digests: Iterable[bytes]) -> None:
-        """Give claims back."""
-        with self._transaction() as connection:
-            delete_in(connection, "DELETE FROM claims WHERE run = ? AND digest", digests, self.run)
+    def give_back(self, digests: Iterable[bytes]) -> None:
+        """Give claims back, at the next `flush`."""
+        self._giving_back.update(digests)
+
+    @property
+    def giving_back(self) -> bool:
+        """Whether claims are about to be given back."""
+        return bool(self._giving_back)
+
+    def flush(self) -> None:
+        """Remove the claims that were given back."""
+        if self._giving_back:
+            digests, self._giving_back = self._giving_back, set()
+            with self._transaction() as connection:
+                delete_in(connection, "DELETE FROM claims WHERE run = ? AND digest", digests, self.run)
 
     def is_dead(self, run: str) -> bool:
         """Whether a run's driver is gone, and its workers too, or out of time."""
@@ -168,22 +209,22 @@ def claimed(runs: str) -> set[bytes]:
         raise CacheError(msg) from error
 
 
-def last_number(runs: str) -> int:
-    """Give the number of the newest run that ever registered; 0 if none did."""
+def standing(runs: str) -> Standing:
+    """Tell how the table stands: to be asked before results are looked at."""
     path = f"{runs}/{FILE}"
     if not os.path.exists(path):
-        return 0
+        return Standing(0, alone=True)
     try:
-        connection = open_existing(path, timeout=120)
+        with closing(open_existing(path, timeout=120)) as connection:
+            return Standing(_newest(connection), connection.execute("SELECT 1 FROM runs").fetchone() is None)
     except sqlite3.DatabaseError:
-        return -1  # in doubt, others have been there
-    try:
-        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
-        return int(row[0]) if row else 0
-    except sqlite3.DatabaseError:
-        return -1
-    finally:
-        connection.close()
+        return Standing(-1, alone=False)  # in doubt, others are there
+
+
+def _newest(connection: sqlite3.Connection) -> int:
+    """Give the number of the newest run that ever registered, whether or not it has ended: 0 if none has."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -76,9 +76,8 @@ class StagedSets:
         return staged
 
     def adopt(self, nonce: str, ref: JobRef) -> None:
-        """Take over a job that an earlier driver staged."""
+        """Take over a job that an earlier driver staged, and that the ledger names already."""
         self.refs[nonce] = ref
-        self._ledger.write({"kind": "staged", "backend": self._backend, "set": str(ref.staged)})
 
     def command(self, staged: Path, *, index: int = 0, variable: str = "", first: int = 0) -> list[str]:
         """Build the argv that runs one element of a set."""

@@ -17,10 +17,12 @@ from ..base.outcome import Outcome
 from ..contract.plugins import Plugins
 from ..plugin import BackendContext, BackendPlugin, Job, JobRef
 from ..run.choice import BackendChoice
-from ..run.jobs import JobMaker, Place
 from ..run.packing import Packer
+from ..run.payloads import Payloads
+from ..run.places import Place, Places
 from ..run.request import RunRequest
 from ..run.run import make_plan
+from ..run.seats import Seats
 from ..runs.adoption import take_back
 from ..runs.ledger import Ledger, RunDirectory
 from ..runs.staging import StagedSets
@@ -78,15 +80,16 @@ class Bench:
         note_own_context(self._run.context, False)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
         found = Plugins([*settings.plugins, *plugins], profiles=settings.profiles)
-        self._maker = JobMaker(
-            plan, Packer(self._run.path), found, BackendChoice(settings, name, {}, options), self._run.context, set()
-        )
-        self._maker.prepare()
+        self._places = Places(plan.graph, found, BackendChoice(settings, name, {}, options))
+        seats, packer = Seats(plan, set()), Packer(self._run.path)
+        packer.register(plan.graph.classes)
+        seats.allot()
+        self._maker = Payloads(plan, seats, packer, self._run.context)
         self._graph = plan.graph
         nodes = [plan.graph.node_of[task._task.digest] for task in tasks]
         self._node_of: dict[str, int] = {}
         self.jobs = [self._job(node) for node in nodes]
-        place = self._maker.place(nodes[0], 0)
+        place = self._places.choose(nodes[0], 0)
         self.plugin: BackendPlugin = place.plugin
         self.staging = StagedSets(f"{self._run.path}/{self.plugin.name}", self._ledger, self.plugin.name)
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
@@ -270,7 +273,7 @@ class Bench:
             )
 
     def _job(self, node: int) -> Job:
-        job = self._maker.make(node, self._maker.place(node, 0))
+        job = self._maker.make(node, self._places.choose(node, 0).options)
         self._node_of[job.nonce] = node
         make = job.payload
 

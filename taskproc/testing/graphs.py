@@ -17,7 +17,7 @@ import pytest
 
 from ..base.errors import BackendError, OptionError, PrefixError, TaskprocError, TaskTimeoutError
 from ..plugin import Job, Portable
-from ..run.runner import DriverReports
+from ..run.caller import DriverReports
 from ..task import TaskBase
 from ..tasks.failed import FailedTaskError
 from . import tasks as t

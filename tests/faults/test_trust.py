@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from taskproc import TaskBase, store
+from taskproc import TaskBase
 from taskproc.base.errors import CacheError, UntrustedCacheError
 from taskproc.cli import main
+from taskproc.store import cache as stores
 from taskproc.tasks.settings import Context
 from tests.support import ScriptRunner, run_and_count
 
@@ -135,7 +136,7 @@ def test_the_id_table_is_no_way_in(full: Path, tmp_path: Path, key: str):
     directory = full / "taskproc" / f"{__name__}.Trusted"
     Trusted.clear_all_tasks()
     digest = Trusted()._task.digest.hex()
-    store._class_stores.pop(str(directory)).close()  # another process, which knows nothing yet
+    stores._class_stores.pop(str(directory)).close()  # another process, which knows nothing yet
     bomb = pickle.dumps(Bomb(tmp_path / "exploded"))
     with closing(sqlite3.connect(directory / "id_table/cache.db")) as connection, connection:
         connection.execute(

@@ -14,7 +14,7 @@ from taskproc import RequiresList, TaskBase
 from taskproc.cli import main
 from taskproc.look.garbage import Kept, Wish, choose, inventory
 from taskproc.look.history import list_runs, read_run
-from taskproc.runs.claims import Claims
+from taskproc.runs.claims import Claims, standing
 from taskproc.tasks.in_use import current_cache
 from tests.support import run_and_count, wait_for
 
@@ -193,7 +193,8 @@ def test_what_a_job_without_a_driver_is_at_stays(cache: Path) -> None:
 
 def test_what_somebody_has_a_claim_on_stays(cache: Path, either_store: str) -> None:
     run(Main(3))
-    theirs = Claims(f"{cache}/taskproc/.runs", "a run that left jobs")
+    runs = f"{cache}/taskproc/.runs"
+    theirs = Claims(runs, "a run that left jobs", standing(runs))
     theirs.acquire([(Part(2)._task.digest, "nonce")])
     theirs.close(keep=True)
     gc("--keep-last", "0", "-y")

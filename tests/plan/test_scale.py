@@ -70,11 +70,11 @@ def test_ten_thousand_tasks_in_a_tree_of_directories(name: str, cache: Any):
 
 @pytest.mark.parametrize("name", ["chain", "fan"])
 def test_payload_does_not_grow_with_the_graph(name: str, cache: Any, monkeypatch: pytest.MonkeyPatch):
-    from taskproc.run.jobs import JobMaker
+    from taskproc.run.payloads import Payloads
 
     sizes: list[int] = []
-    pack = JobMaker.payload
-    monkeypatch.setattr(JobMaker, "payload", lambda *args: sizes.append(len(made := pack(*args))) or made)
+    pack = Payloads.payload
+    monkeypatch.setattr(Payloads, "payload", lambda *args: sizes.append(len(made := pack(*args))) or made)
     root, _ = shape(name, 1000)
     run_and_count(root, backend="thread")
     assert len(sizes) == 1000

@@ -111,7 +111,7 @@ class TestClaims:
     @pytest.fixture
     def drivers(self, tmp_path: Path):
         runs = [RunDirectory(str(tmp_path), f"Main({n})") for n in range(2)]
-        made = [Claims(str(tmp_path), run.run) for run in runs]
+        made = [claims_of(tmp_path, run.run) for run in runs]
         yield made
         for one in made:
             one.close()
@@ -125,13 +125,24 @@ class TestClaims:
         assert {digest: (claim.run, claim.nonce) for digest, claim in held.items()} == {ONE: (first.run, "n1")}
         assert first.acquire([(TWO, "n4")])[TWO].run == second.run
 
-    def test_released_task_may_be_claimed(self, drivers: list[Claims]):
+    def test_task_that_was_given_back_may_be_claimed(self, drivers: list[Claims]):
         first, second = drivers
         first.acquire([(ONE, "n1")])
-        second.release([ONE])
+        second.give_back([ONE])
+        second.flush()
         assert ONE in second.acquire([(ONE, "n2")])
-        first.release([ONE])
+        first.give_back([ONE])
+        assert ONE in second.acquire([(ONE, "n2")])
+        first.flush()
         assert second.acquire([(ONE, "n2")]) == {}
+
+    def test_claim_that_is_wanted_again_before_it_went_back_stays(self, drivers: list[Claims]):
+        first, second = drivers
+        first.acquire([(ONE, "n1")])
+        first.give_back([ONE])
+        first.acquire([(ONE, "n2")])
+        first.flush()
+        assert second.held([ONE])[ONE].nonce == "n2"
 
     def test_own_claim_may_be_renewed_for_another_attempt(self, drivers: list[Claims]):
         first, _ = drivers
@@ -141,7 +152,7 @@ class TestClaims:
 
     def test_closed_run_leaves_no_claims(self, drivers: list[Claims], tmp_path: Path):
         first, second = drivers
-        third = Claims(str(tmp_path), "third")
+        third = claims_of(tmp_path, "third")
         third.acquire([(ONE, "n")])
         third.close()
         assert second.acquire([(ONE, "n2")]) == {}
@@ -152,37 +163,82 @@ class TestClaims:
         assert not second.is_dead(first.run)
         assert second.is_dead("never-was")
 
-    def test_claims_of_a_dead_driver_are_taken_over(self, drivers: list[Claims], tmp_path: Path):
+    def test_one_run_alone_takes_the_place_of_a_dead_one(self, drivers: list[Claims], tmp_path: Path):
         first, second = drivers
-        ghost = Claims(str(tmp_path), "ghost")
-        ghost.acquire([(ONE, "n")])
+        ghost = claims_of(tmp_path, "ghost")
+        ghost.acquire([(ONE, "n"), (TWO, "m")])
         ghost._connection.close()
         assert second.is_dead("ghost")
-        second.take_over([ONE], "ghost")
-        assert second.acquire([(ONE, "n2")]) == {}
-        assert first.run
+        assert second.take_over({ONE: "n", TWO: "another attempt"}, "ghost") == {ONE}
+        assert first.take_over({ONE: "n", TWO: "m"}, "ghost") == {TWO}
+        assert first.held([ONE, TWO]) == {ONE: claims.Claim(second.run, "n"), TWO: claims.Claim(first.run, "m")}
 
-    def test_runs_are_numbered_for_ever(self, tmp_path: Path):
-        assert claims.last_number(str(tmp_path)) == 0
-        for number in (1, 2, 3):
-            one = Claims(str(tmp_path), f"run-{number}")
-            one.close()
-        assert claims.last_number(str(tmp_path)) == 3
+    def test_claims_of_which_nothing_is_left_are_dropped(self, drivers: list[Claims], tmp_path: Path):
+        first, second = drivers
+        ghost = claims_of(tmp_path, "ghost")
+        ghost.acquire([(ONE, "n")])
+        ghost._connection.close()
+        second.drop([ONE], first.run)
+        assert ONE in second.acquire([(ONE, "n2")])
+        second.drop([ONE], "ghost")
+        assert second.acquire([(ONE, "n2")]) == {}
 
     def test_damaged_table_is_put_aside(self, tmp_path: Path):
         (tmp_path / claims.FILE).write_bytes(b"garbage" * 1000)
-        one = Claims(str(tmp_path), "run")
+        one = claims_of(tmp_path, "run")
         assert one.acquire([(ONE, "n")]) == {}
+        assert not one.alone
         one.close()
 
-    def test_met_others(self, tmp_path: Path):
-        before = claims.last_number(str(tmp_path))
-        alone = Claims(str(tmp_path), "alone")
-        assert not alone.met_others(before)
-        other = Claims(str(tmp_path), "other")
-        assert alone.met_others(before)
+
+class TestAlone:
+    """A run that is alone need not look at results a second time, so it must know of everybody who was ever there."""
+
+    def test_nobody_else(self, tmp_path: Path):
+        one = claims_of(tmp_path, "one")
+        one.acquire([(ONE, "n")])
+        assert one.alone
+        one.close()
+
+    def test_runs_that_had_ended_before_it_looked_do_not_matter(self, tmp_path: Path):
+        claims_of(tmp_path, "earlier").close()
+        one = claims_of(tmp_path, "one")
+        one.acquire([(ONE, "n")])
+        assert one.alone
+        one.close()
+
+    def test_run_that_goes_on_while_it_looks_and_ends_before_it_registers(self, tmp_path: Path):
+        other = claims_of(tmp_path, "other")
+        before = claims.standing(str(tmp_path))
         other.close()
-        alone.close()
+        one = Claims(str(tmp_path), "one", before)
+        assert not one.alone
+        one.close()
+
+    def test_run_that_comes_and_ends_before_it_registers(self, tmp_path: Path):
+        before = claims.standing(str(tmp_path))
+        claims_of(tmp_path, "other").close()
+        one = Claims(str(tmp_path), "one", before)
+        assert not one.alone
+        one.close()
+
+    def test_run_that_comes_and_ends_later(self, tmp_path: Path):
+        one = claims_of(tmp_path, "one")
+        claims_of(tmp_path, "other").close()
+        one.acquire([(ONE, "n")])
+        assert not one.alone
+        one.close()
+
+    def test_dead_run_may_have_jobs_elsewhere_that_end_later(self, tmp_path: Path):
+        claims_of(tmp_path, "dead")._connection.close()
+        one = claims_of(tmp_path, "one")
+        assert not one.alone
+        one.close()
+
+
+def claims_of(runs: Path, run: str) -> Claims:
+    """Register a run."""
+    return Claims(str(runs), run, claims.standing(str(runs)))
 
 
 def test_nothing_of_a_run_but_its_account_is_left(cache: Path):

@@ -243,9 +243,9 @@ def test_rejected_job_fails_with_the_systems_words_and_is_not_tried_again(puppet
 
 
 def test_unavailable_backend_is_asked_again(puppet, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    from taskproc.run import runner
+    from taskproc.run import caller
 
-    monkeypatch.setattr(runner, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(caller, "_FIRST_PAUSE", 0.05)
     down = [True]
 
     def submit(backend: Puppet, jobs: Sequence[Job]) -> None:

@@ -1,0 +1,289 @@
+"""A run's state, written down once, and the rules by which it changes, without input or output.
+
+The loop tells the board what has happened, and carries out what the board answers:
+
+>>> from taskproc.base.limits import Limits
+>>> from taskproc.run.events import Opened, Unplaced
+>>> board = Board([0, 1], {0: [], 1: [0]}, lambda node: (), lambda node: 0, Limits({}), stop_on_failure=False)
+>>> board.take(Opened({}))
+[Place(nodes=[0])]
+>>> board.records[1].state
+<State.WAITING: 'waits for its upstreams'>
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..base.errors import TaskprocError
+from ..base.limits import Limits
+from ..plugin import Job
+from . import events
+from .events import Effect, Event
+from .records import HOLDING, Record, Records, State
+
+MOST_LOSSES = 3
+
+
+class Board:
+    """The tasks of a run, and what becomes of them.
+
+    Args:
+        nodes: The tasks that must run, each behind its upstreams.
+        upstreams: For each of them, those among them that it needs, each once.
+        labels: Gives a task's labels, for the rate limits.
+        retries: Gives how many failed attempts of a task are followed by another.
+        limits: The rate limits.
+        stop_on_failure: Whether a failure lets nothing new start.
+
+    Attributes:
+        records: The tasks.
+        stopping: Whether nothing new may start.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[int],
+        upstreams: Mapping[int, Sequence[int]],
+        labels: Callable[[int], tuple[str, ...]],
+        retries: Callable[[int], int],
+        limits: Limits,
+        *,
+        stop_on_failure: bool,
+    ) -> None:
+        self.records = Records(nodes, upstreams)
+        self.stopping = False
+        self._begun = False
+        self._downstream: dict[int, list[int]] = {}
+        for node in nodes:
+            for upstream in upstreams[node]:
+                self._downstream.setdefault(upstream, []).append(node)
+        self._labels = labels
+        self._retries = retries
+        self._limits = limits
+        self._stop_on_failure = stop_on_failure
+        self._placed: list[int] = []
+        self._limited: list[int] = []
+        self._answers: dict[type, Callable[[Any], list[Effect]]] = {
+            events.Opened: self._opened,
+            events.Unplaced: lambda event: self._fail(event.node, event.cause),
+            events.Held: self._held,
+            events.Claimed: self._claimed,
+            events.Adopted: self._adopted,
+            events.Freed: self._freed,
+            events.Found: self._found,
+            events.Started: self._started,
+            events.NeverTaken: self._never_taken,
+            events.Unseen: self._unseen,
+            events.Ended: self._ended,
+            events.Kept: self._kept,
+            events.Stopped: lambda event: self._stop(),
+        }
+
+    def take(self, event: Event) -> list[Effect]:
+        """Note what has happened, and say what is to be done about it, in this order.
+
+        What is told of an attempt that has been judged already changes nothing.
+        """
+        effects = self._answers[type(event)](event)
+        if self._limited:
+            effects.append(events.Limit(self._limited))
+            self._limited = []
+        if self._placed:
+            effects.append(events.Place(self._placed))
+            self._placed = []
+        return effects
+
+    # --- the beginning ---
+
+    def _opened(self, event: events.Opened) -> list[Effect]:
+        self._begun = True
+        effects: list[Effect] = []
+        for node, cause in event.given_up.items():
+            if node in self.records and self.records[node].state is State.WAITING:
+                effects += self._fail(node, cause)
+        for node, record in self.records.items():
+            if not record.needs and record.state is State.WAITING and not self.stopping:
+                self._queue(node)
+        return effects
+
+    def _queue(self, node: int) -> None:
+        """Let a task wait for its lane, or for its rate limits."""
+        if self._limits.admit(node, self._labels(node)):
+            self.records.move(node, State.QUEUED)
+            self._placed.append(node)
+        else:
+            self.records.move(node, State.LIMITED)
+            self._limited.append(node)
+
+    # --- who does it ---
+
+    def _held(self, event: events.Held) -> list[Effect]:
+        for node in event.runs:
+            if self.records[node].state is State.QUEUED:
+                self._leave_limits(node)
+            self.records.move(node, State.ELSEWHERE)
+        return [events.Watch(event.runs)]
+
+    def _claimed(self, event: events.Claimed) -> list[Effect]:
+        state = State.SUBMITTED if event.lane else State.RUNNING
+        for node, job in event.jobs.items():
+            self.records.move(node, state, job, event.lane)
+        return [events.Submit(event.lane, event.jobs)] if event.lane else []
+
+    def _adopted(self, event: events.Adopted) -> list[Effect]:
+        self._limits.occupy(self._labels(event.node))
+        self.records.move(event.node, State.SUBMITTED, event.job, event.lane)
+        return []
+
+    def _freed(self, event: events.Freed) -> list[Effect]:
+        for node in event.nodes:
+            if self.stopping:
+                self.records.move(node, State.DROPPED)
+            else:
+                self._queue(node)
+        return []
+
+    def _found(self, event: events.Found) -> list[Effect]:
+        effects: list[Effect] = []
+        for node, meta in event.metas.items():
+            record = self.records[node]
+            if record.job is not None:
+                effects.append(events.Withdraw(record.lane, record.job))
+            effects.append(events.Finish(node, meta))
+        self._done(event.metas)
+        return [*effects, events.Release(list(event.metas))]
+
+    # --- the end of an attempt ---
+
+    def _started(self, event: events.Started) -> list[Effect]:
+        node = self.records.attempts.get(event.nonce)
+        if node is not None and self.records[node].state is State.SUBMITTED:
+            self.records.move(node, State.RUNNING)
+        return []
+
+    def _never_taken(self, event: events.NeverTaken) -> list[Effect]:
+        node = self.records.attempts.get(event.nonce)
+        return [] if node is None else self._again(node)
+
+    def _unseen(self, event: events.Unseen) -> list[Effect]:
+        node = self.records.attempts.get(event.nonce)
+        if node is not None and self.records[node].state is not State.UNSEEN:
+            self.records.move(node, State.UNSEEN)
+            self.records[node].outcome, self.records[node].until = event.outcome, event.until
+        return []
+
+    def _ended(self, event: events.Ended) -> list[Effect]:
+        node = self.records.attempts.get(event.nonce)
+        if node is None:
+            return []
+        if event.meta is not None and event.handed_back:
+            self.records.move(node, State.KEEPING)
+            return []
+        if event.meta is not None:
+            self._done([node])
+            return [events.Finish(node, event.meta, event.nonce), events.Release([node])]
+        record = self.records[node]
+        assert record.job is not None
+        return [events.Withdraw(record.lane, record.job), *self._without_result(node, record, event)]
+
+    def _without_result(self, node: int, record: Record, event: events.Ended) -> list[Effect]:
+        cause = event.cause or TaskprocError("its attempt left no result")
+        if event.kind == "cancelled":
+            told = events.Tell("cancelled", node, event.nonce, record.lane, {})
+            if not self.stopping:
+                return [told, *self._fail(node, TaskprocError("it was cancelled"))]
+            self._leave_limits(node)
+            self.records.move(node, State.DROPPED)
+            return [told, events.Release([node])]
+        if event.kind == "lost" and record.losses < MOST_LOSSES:
+            record.losses += 1
+            told = events.Tell("lost", node, event.nonce, record.lane, {"reason": str(cause)})
+            return [told, *self._again(node)]
+        if event.kind == "ended" and record.tries < self._retries(node) and not self.stopping:
+            record.tries += 1
+            told = events.Tell("failed", node, event.nonce, record.lane, {"reason": str(cause), "retried": True})
+            return [told, *self._again(node)]
+        return self._fail(node, cause)
+
+    def _again(self, node: int) -> list[Effect]:
+        """Let a task whose attempt is over have another one.
+
+        Its claim goes back meanwhile: a task that runs a graph of its own may need this one, and holds its place.
+        """
+        self._leave_limits(node)
+        if self.stopping:
+            self.records.move(node, State.DROPPED)
+        else:
+            self._queue(node)
+        return [events.Release([node])]
+
+    def _kept(self, event: events.Kept) -> list[Effect]:
+        self._done(event.metas)
+        finished: list[Effect] = [
+            events.Finish(node, meta, meta.commit.hex()) for node, meta in event.metas.items()
+        ]
+        return [*finished, events.Release(list(event.metas))]
+
+    # --- the end of a task ---
+
+    def _done(self, nodes: Iterable[int]) -> None:
+        """Note that tasks have results, and queue what waited for these alone."""
+        for node in nodes:
+            if self.records[node].state in HOLDING:
+                self._leave_limits(node)
+            self.records.move(node, State.DONE)
+            for down in self._downstream.get(node, ()):
+                record = self.records[down]
+                record.needs -= 1
+                if not record.needs and record.state is State.WAITING and not self.stopping:
+                    self._queue(down)
+
+    def _fail(self, node: int, cause: BaseException) -> list[Effect]:
+        record = self.records[node]
+        nonce = record.job.nonce if record.job else ""
+        if record.state in HOLDING:
+            self._leave_limits(node)
+        self.records.move(node, State.FAILED)
+        effects: list[Effect] = [events.Fail(node, cause, nonce)]
+        if nonce:
+            effects.append(events.Release([node]))
+        if self._stop_on_failure and not self.stopping:
+            self._stop()
+            effects += self._take_back()
+        return effects
+
+    def _stop(self) -> list[Effect]:
+        """Let nothing new start, and let go of what has no attempt."""
+        self.stopping = True
+        self._limits.forget_waiting()
+        for node, record in self.records.items():
+            if record.state is State.QUEUED:
+                self._leave_limits(node)
+            if record.state in (State.QUEUED, State.LIMITED, State.ELSEWHERE):
+                self.records.move(node, State.DROPPED)
+        self._placed.clear()
+        self._limited.clear()
+        return []
+
+    def _take_back(self) -> list[Effect]:
+        """Have those attempts ended that have not started."""
+        jobs: dict[str, list[Job]] = {}
+        for record in self.records.out():
+            if record.state is State.SUBMITTED and record.job is not None:
+                jobs.setdefault(record.lane, []).append(record.job)
+        return [events.TakeBack(lane, of_lane) for lane, of_lane in jobs.items()]
+
+    def _leave_limits(self, node: int) -> None:
+        """Give a task's places in the rate limits to those that wait for them."""
+        for admitted in self._limits.leave(self._labels(node)):
+            self.records.move(admitted, State.QUEUED)
+            self._placed.append(admitted)
+
+    def validate(self) -> None:
+        """Check that all that is written down agrees; for tests, since it looks at every task.
+
+        Raises:
+            AssertionError: It does not.
+        """
+        self.records.validate(self._labels, self._limits, self._begun and not self.stopping)

@@ -1,0 +1,122 @@
+"""Handing over: from tasks that are ready to jobs that are claimed and submitted."""
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..base.errors import TaskprocError
+from ..plan.graph import TaskGraph
+from ..runs.claims import Claims
+from . import events
+from .events import Event
+from .lane import Lane
+from .lanes import Lanes
+from .payloads import Payloads
+from .places import Places
+from .records import Records, State
+from .results import Results
+from .seats import Seats
+
+
+class Dispatch:
+    """Chooses lanes for tasks, and hands over what these have room for.
+
+    Args:
+        graph: The run's graph.
+        records: Its tasks.
+        seats: Where they sit.
+        places: Chooses backends.
+        payloads: Makes jobs.
+        results: Finds what others have done.
+        claims: The claims of all runs.
+        lanes: The run's backends.
+        take: Tells the board of an event.
+        all_interactive: Whether every task runs in this thread.
+
+    Attributes:
+        interactive: What waits for this thread.
+    """
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        records: Records,
+        seats: Seats,
+        places: Places,
+        payloads: Payloads,
+        results: Results,
+        claims: Claims,
+        lanes: Lanes,
+        take: Callable[[Event], None],
+        *,
+        all_interactive: bool,
+    ) -> None:
+        self.interactive: deque[int] = deque()
+        self._graph = graph
+        self._records = records
+        self._seats = seats
+        self._places = places
+        self._payloads = payloads
+        self._results = results
+        self._claims = claims
+        self._lanes = lanes
+        self._take = take
+        self._all_interactive = all_interactive
+
+    def place(self, nodes: Iterable[int]) -> None:
+        """Choose a lane for each of these nodes, or this thread."""
+        for node in nodes:
+            if self._records[node].state is not State.QUEUED:
+                continue
+            if self._all_interactive or self._graph.tasks[node]._task_config.interactive:
+                self.interactive.append(node)
+                continue
+            try:
+                lane = self._lanes.of(self._places.choose(node, self._records[node].tries))
+            except TaskprocError as error:
+                self._take(events.Unplaced(node, error))
+            else:
+                lane.queue(node)
+
+    def due(self) -> float | None:
+        """Say when there is something to hand over, on the monotonic clock; None: not before something happens."""
+        times = [due for lane in self._lanes if (due := self._due(lane)) is not None]
+        return min(times) if times else None
+
+    def hand_over(self) -> None:
+        """Claim and submit what waits for lanes that have room, if it is time."""
+        now = time.monotonic()
+        for lane in self._lanes:
+            due = self._due(lane)
+            if due is not None and now >= due:
+                taken = lane.next(self._records.loads.get(lane.name, 0))
+                nodes = [node for node in taken if self._records[node].state is State.QUEUED]
+                options = {node: self._places.choose(node, self._records[node].tries).options for node in nodes}
+                self.claim(lane.name, options)
+
+    def claim(self, lane: str, options: Mapping[int, Any]) -> None:
+        """Claim nodes for attempts with these options; what others have, or have done, goes other ways."""
+        if not options:
+            return
+        if not self._claims.alone:
+            self._seats.look_up(options)
+        jobs = {node: self._payloads.make(node, options[node]) for node in options}
+        digest = self._graph.digest
+        held = self._claims.acquire([(digest(node), job.nonce) for node, job in jobs.items()])
+        if held:
+            self._take(events.Held({node: held[digest(node)].run for node in jobs if digest(node) in held}))
+            jobs = {node: job for node, job in jobs.items() if digest(node) not in held}
+        if not self._claims.alone:
+            found = self._results.by_others(jobs)
+            if found:
+                self._take(events.Found(found))
+                jobs = {node: job for node, job in jobs.items() if node not in found}
+        if jobs:
+            self._results.discard_packed(jobs)
+            self._take(events.Claimed(lane, jobs))
+
+    def _due(self, lane: Lane) -> float | None:
+        more_may_come = bool(self._records.attempts or self._records.elsewhere or self.interactive)
+        return lane.due(self._records.loads.get(lane.name, 0), more_may_come)

@@ -1,0 +1,190 @@
+"""The words between the board and the loop: what has happened to tasks, and what is to be done about it.
+
+Tasks go by their node in the run's graph.
+"""
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from ..base.outcome import Outcome
+from ..plugin import Job
+from ..store.files import Meta
+
+# ------------------------------------------------------------------------------------------- what has happened
+
+
+class Opened(NamedTuple):
+    """The run begins; nodes that failed in an earlier round of it fail again, with the same causes."""
+
+    given_up: Mapping[int, BaseException]
+
+
+class Unplaced(NamedTuple):
+    """No backend can take a node."""
+
+    node: int
+    cause: BaseException
+
+
+class Held(NamedTuple):
+    """Other runs have claims on these nodes."""
+
+    runs: Mapping[int, str]
+
+
+class Claimed(NamedTuple):
+    """These nodes are ours, each for an attempt on one lane, or in this thread ("")."""
+
+    lane: str
+    jobs: Mapping[int, Job]
+
+
+class Adopted(NamedTuple):
+    """A dead run's job is ours to follow."""
+
+    node: int
+    lane: str
+    job: Job
+
+
+class Freed(NamedTuple):
+    """Nobody else has these nodes any more, and nobody has done them."""
+
+    nodes: Collection[int]
+
+
+class Found(NamedTuple):
+    """Others have left results that will do."""
+
+    metas: Mapping[int, Meta]
+
+
+class Started(NamedTuple):
+    """An attempt's worker runs."""
+
+    nonce: str
+
+
+class NeverTaken(NamedTuple):
+    """An attempt was lost on its way to the scheduler, and can no longer start."""
+
+    nonce: str
+
+
+class Unseen(NamedTuple):
+    """An attempt has ended, and a result of it may still show; not later than at a time of the monotonic clock."""
+
+    nonce: str
+    outcome: Outcome
+    until: float
+
+
+class Ended(NamedTuple):
+    """An attempt has ended and left a result, here or handed back to be kept, or none, for a reason.
+
+    Args:
+        nonce: The attempt's.
+        kind: How it ended, as in `Outcome.kind`.
+        meta: The result's provenance.
+        handed_back: Whether the result is yet to be kept.
+        cause: Why there is none.
+    """
+
+    nonce: str
+    kind: Literal["ended", "rejected", "cancelled", "lost"]
+    meta: Meta | None = None
+    handed_back: bool = False
+    cause: BaseException | None = None
+
+
+class Kept(NamedTuple):
+    """Results that were handed back are in the cache."""
+
+    metas: Mapping[int, Meta]
+
+
+class Stopped(NamedTuple):
+    """Nothing new may start: the run is to end."""
+
+
+Event = (
+    Opened | Unplaced | Held | Claimed | Adopted | Freed | Found
+    | Started | NeverTaken | Unseen | Ended | Kept | Stopped
+)
+
+# ------------------------------------------------------------------------------------------- what is to be done
+
+
+class Place(NamedTuple):
+    """Choose lanes for these nodes; they hold their places in the rate limits."""
+
+    nodes: Sequence[int]
+
+
+class Limit(NamedTuple):
+    """Tell that these nodes wait for a rate limit."""
+
+    nodes: Sequence[int]
+
+
+class Watch(NamedTuple):
+    """Look now and then what becomes of nodes that other runs have."""
+
+    runs: Mapping[int, str]
+
+
+class Submit(NamedTuple):
+    """Hand jobs to a lane."""
+
+    lane: str
+    jobs: Mapping[int, Job]
+
+
+class Withdraw(NamedTuple):
+    """See to it that an attempt neither starts nor commits any more."""
+
+    lane: str
+    job: Job
+
+
+class TakeBack(NamedTuple):
+    """End those of a lane's jobs that have not started."""
+
+    lane: str
+    jobs: Sequence[Job]
+
+
+class Release(NamedTuple):
+    """Give claims on nodes back."""
+
+    nodes: Sequence[int]
+
+
+class Finish(NamedTuple):
+    """Go on from results: of this run (with the attempt's nonce), or of others."""
+
+    node: int
+    meta: Meta
+    nonce: str = ""
+
+
+class Fail(NamedTuple):
+    """Tell the user that a task failed."""
+
+    node: int
+    cause: BaseException
+    nonce: str
+
+
+class Tell(NamedTuple):
+    """Tell what became of an attempt."""
+
+    kind: Literal["lost", "failed", "cancelled"]
+    node: int
+    nonce: str
+    lane: str
+    detail: Mapping[str, Any]
+
+
+Effect = Place | Limit | Watch | Submit | Withdraw | TakeBack | Release | Finish | Fail | Tell

@@ -1,0 +1,365 @@
+"""The event loop of a run: tells the board what has happened, and carries out what the board answers.
+
+It runs in the thread that called `run_graph`, which blocks on one queue with deadlines. Backends work in threads of
+their own, and only report.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..base.errors import BackendError, TaskprocError
+from ..base.outcome import Outcome
+from ..plan.graph import TaskGraph
+from ..plugin import Job
+from ..runs.adoption import is_filed, withdraw
+from ..runs.claims import Claims
+from ..store import files
+from ..work.execute import execute
+from . import events
+from .account import Account
+from .board import Board
+from .caller import Inbox, Message
+from .chronicle import Chronicle
+from .dispatch import Dispatch
+from .elsewhere import Elsewhere
+from .events import Event
+from .failures import cause_of
+from .lanes import Lanes
+from .records import State
+from .results import Results
+from .seats import Seats
+
+_LOGGER = logging.getLogger(__name__)
+
+_TIDY = 0.1  # seconds between releases of claims, flushes of the ledger and calls to listeners
+_FEW_ATTEMPTS = 16  # with fewer under way, somebody may be waiting for what is yet to be kept
+_LOOK = 1.0  # seconds between looks for results that may still show
+
+
+class Loop:
+    """Runs a board to its end.
+
+    Args:
+        graph: The run's graph.
+        board: The run's state.
+        seats: Where its tasks sit.
+        results: Finds and keeps results.
+        claims: The claims of all runs.
+        elsewhere: Watches what other runs have.
+        lanes: The run's backends.
+        chronicle: Learns what happens.
+        account: Counts what ran and what failed.
+        inbox: Where backends report.
+        asked_to_end: Set when somebody has asked for the run's end, though a task may have kept it from being heard.
+
+    Attributes:
+        damaged: The tasks that met a damaged result.
+    """
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        board: Board,
+        seats: Seats,
+        results: Results,
+        claims: Claims,
+        elsewhere: Elsewhere,
+        lanes: Lanes,
+        chronicle: Chronicle,
+        account: Account,
+        inbox: Inbox,
+        asked_to_end: threading.Event,
+    ) -> None:
+        self.damaged: list[int] = []
+        self._graph = graph
+        self._board = board
+        self._records = board.records
+        self._seats = seats
+        self._results = results
+        self._claims = claims
+        self._elsewhere = elsewhere
+        self._lanes = lanes
+        self._chronicle = chronicle
+        self._inbox = inbox
+        self._asked_to_end = asked_to_end
+        self._look_due = 0.0
+        self._tidied = 0.0
+        self._carry_out: dict[type, Callable[[Any], None]] = {
+            events.Limit: lambda effect: chronicle.limited(effect.nodes),
+            events.Watch: self._watch,
+            events.Submit: self._submit,
+            events.Withdraw: _withdraw,
+            events.TakeBack: lambda effect: lanes[effect.lane].take_back(effect.jobs),
+            events.Release: lambda effect: claims.give_back(map(graph.digest, effect.nodes)),
+            events.Finish: account.finish,
+            events.Fail: account.fail,
+            events.Tell: account.tell,
+        }
+        self._account = account
+
+    def run(self, dispatch: Dispatch, given_up: Mapping[int, BaseException]) -> None:
+        """Run until all is done, or nothing more can be.
+
+        Args:
+            dispatch: Hands over what is ready.
+            given_up: Nodes that failed in an earlier round of this run, with the causes.
+        """
+        self._carry_out[events.Place] = lambda effect: self._place(dispatch, effect)
+        try:
+            self._adopt_first()
+            self.take(events.Opened(given_up))
+            while self._records.active:
+                dispatch.hand_over()
+                if dispatch.interactive and not self._board.stopping:
+                    self._run_interactive(dispatch, dispatch.interactive.popleft())
+                elif self._records.active:
+                    self._receive(self._pause(dispatch.due()))
+                due = self._results.due
+                if due is not None and (time.monotonic() >= due or len(self._records.attempts) < _FEW_ATTEMPTS):
+                    self._keep()
+                self._tidy()
+        finally:
+            self._keep()
+            self._tidy(at_once=True)
+
+    def interrupt(self, detach: bool) -> None:
+        """Stop everything at once: end what runs, or leave what can live on to the next run."""
+        self.take(events.Stopped())
+        jobs: dict[str, list[Job]] = {}
+        for record in self._records.out():
+            if record.lane and record.job is not None:
+                jobs.setdefault(record.lane, []).append(record.job)
+        self._lanes.cancel(jobs, detach)
+        self._lanes.close(detach)
+        self._lanes.wait_until_closed(self._receive)
+        self._keep()
+        self._tidy(at_once=True)
+
+    def close(self) -> None:
+        """Close the backends, whose jobs have all ended."""
+        self._lanes.close()
+        self._lanes.wait_until_closed(self._receive)
+
+    @property
+    def left_alive(self) -> bool:
+        """Whether jobs are left that a later run may find."""
+        return any(record.lane and self._lanes[record.lane].capabilities.durable for record in self._records.out())
+
+    def take(self, event: Event) -> None:
+        """Tell the board of an event, and carry out what it answers."""
+        for effect in self._board.take(event):
+            self._carry_out[type(effect)](effect)
+
+    def _adopt_first(self) -> None:
+        """See to what dead runs had begun before anything else starts: their jobs count in the rate limits."""
+        node_of = self._graph.node_of
+        dead = {node_of[digest]: run for digest, run in self._elsewhere.of_dead_runs().items() if digest in node_of}
+        ready = {node: run for node, run in dead.items() if node in self._records and not self._records[node].needs}
+        if ready:
+            self.take(events.Held(ready))
+            self._look_elsewhere()
+
+    # --- waiting ---
+
+    def _pause(self, dispatch_due: float | None) -> float | None:
+        """Seconds until something must be done, even if nobody reports; None for no such thing."""
+        due = [dispatch_due, self._results.due]
+        if self._records.elsewhere:
+            due.append(self._elsewhere.due)
+        if self._records.unseen:
+            due.append(self._look_due)
+        if self._claims.giving_back or self._chronicle.pending:
+            due.append(self._tidied + _TIDY)
+        times = [at for at in due if at is not None]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _receive(self, pause: float | None) -> None:
+        """Wait for reports, take in all that have come, and look at what is due."""
+        try:
+            message = self._inbox.get(timeout=pause) if pause != 0.0 else self._inbox.get_nowait()
+            while True:
+                self._take_in(message)
+                message = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+        now = time.monotonic()
+        if self._records.elsewhere and now >= self._elsewhere.due:
+            self._look_elsewhere()
+        if self._records.unseen and now >= self._look_due:
+            self._look_due = now + _LOOK
+            for node in list(self._records.unseen):
+                record = self._records[node]
+                if record.job is not None and record.outcome is not None:
+                    self._settle(node, record.job.nonce, record.outcome)
+
+    def _take_in(self, message: Message) -> None:
+        if message.kind == "closed":
+            self._lane_ended(message.name, message.content)
+            return
+        node = self._records.attempts.get(message.name)
+        if node is None:
+            return
+        record = self._records[node]
+        if message.kind == "finished":
+            self._settle(node, message.name, message.content)
+        elif message.kind == "started":
+            host, pid = message.content
+            self.take(events.Started(message.name))
+            self._chronicle.started(node, message.name, record.lane, {"host": host, "pid": pid})
+        elif message.kind == "never taken":
+            self._never_taken(node, message.name)
+        elif message.kind == "waiting":
+            self._chronicle.tell("waiting", node, message.name, record.lane, {"reason": message.content})
+
+    def _look_elsewhere(self) -> None:
+        """Go on with what other runs had: done by them, free again, or left by a dead one."""
+        adopted: dict[str, dict[int, Job]] = {}
+        for event in self._elsewhere.look(list(self._records.elsewhere)):
+            self.take(event)
+            if isinstance(event, events.Adopted):
+                adopted.setdefault(event.lane, {})[event.node] = event.job
+        for name, jobs in adopted.items():
+            self._chronicle.submitted(jobs, name, self._lanes[name].capabilities.durable)
+            self._lanes[name].follow(list(jobs.values()))
+
+    def _watch(self, effect: events.Watch) -> None:
+        self._elsewhere.watch()
+        for node, run in effect.runs.items():
+            self._chronicle.elsewhere(node, run)
+
+    def _submit(self, effect: events.Submit) -> None:
+        lane = self._lanes[effect.lane]
+        self._chronicle.submitted(effect.jobs, lane.name, lane.capabilities.durable)
+        lane.submit(effect.jobs.values())
+
+    def _place(self, dispatch: Dispatch, effect: events.Place) -> None:
+        self._account.note_generation()
+        dispatch.place(effect.nodes)
+
+    # --- the end of an attempt ---
+
+    def _settle(self, node: int, nonce: str, outcome: Outcome) -> None:
+        """Judge an attempt that has ended by what it left."""
+        record = self._records[node]
+        if self._may_run_on(record.lane, outcome):
+            return
+        meta = self._results.of_attempt(node, nonce, outcome)
+        if meta is None and (until := self._shows_until(node, nonce, outcome)) > time.monotonic():
+            self._look_due = self._look_due or time.monotonic() + _LOOK
+            self.take(events.Unseen(nonce, outcome, until))
+            return
+        self._chronicle.ended(nonce)
+        if record.lane:
+            self._lanes[record.lane].room_freed()
+        if meta is not None:
+            if outcome.reason or outcome.exit_code:
+                reason = outcome.reason or f"its worker ended with exit status {outcome.exit_code}"
+                _LOGGER.warning("%r kept its result, but %s", self._graph.tasks[node], reason)
+            self.take(events.Ended(nonce, "ended", meta, handed_back=bool(outcome.value)))
+            return
+        self._seats.note(node)
+        if outcome.kind in ("ended", "lost") and (found := self._results.by_others([node])):
+            self.take(events.Found(found))
+            return
+        cause = cause_of(outcome, self._seats.directory(node), nonce)
+        if isinstance(cause, files.DamagedResultError):
+            self.damaged.append(node)
+        self.take(events.Ended(nonce, outcome.kind, cause=cause))
+
+    def _may_run_on(self, lane: str, outcome: Outcome) -> bool:
+        """Whether an attempt that was to be ended could not be: the next run looks for it by its claim."""
+        unsure = outcome.kind == "cancelled" and bool(outcome.reason) and self._board.stopping
+        return unsure and bool(lane) and self._lanes[lane].capabilities.durable
+
+    def _shows_until(self, node: int, nonce: str, outcome: Outcome) -> float:
+        """Until when a result, or a failure, that a distant file system does not show yet may still show; 0: not."""
+        record = self._records[node]
+        if record.state is State.UNSEEN:
+            return record.until
+        latency = self._lanes[record.lane].capabilities.latency if record.lane else 0.0
+        if not latency or outcome.kind not in ("ended", "lost"):
+            return 0.0
+        if files.load_failure(self._seats.directory(node), nonce) is not None:
+            return 0.0
+        return time.monotonic() + latency
+
+    def _never_taken(self, node: int, nonce: str) -> None:
+        """Submit anew what the scheduler never had; one that started all the same is looked for again."""
+        job, lane = self._records[node].job, self._records[node].lane
+        assert job is not None
+        directory = str(job.directory)
+        if withdraw(directory, nonce) or not is_filed(directory, nonce):
+            self.take(events.NeverTaken(nonce))
+        else:
+            self._lanes[lane].follow([job])
+
+    def _lane_ended(self, name: str, reason: str | None) -> None:
+        """See to what a backend had when it ended by itself, or a thread of it did."""
+        if self._lanes.closing:
+            return
+        error = BackendError(f"the backend {name} broke: {reason or 'its thread ended'}")
+        _LOGGER.error("%s", error)
+        for node in self._lanes.give_up(name, error):
+            if self._records[node].state is State.QUEUED:
+                self.take(events.Unplaced(node, error))
+        jobs = [record.job for record in self._records.out() if record.lane == name and record.job is not None]
+        self._lanes[name].cancel(jobs)
+        for job in jobs:
+            if (node := self._records.attempts.get(job.nonce, -1)) >= 0:
+                self._settle(node, job.nonce, Outcome("rejected", str(error)))
+
+    # --- now and then ---
+
+    def _keep(self) -> None:
+        """Keep the small results that were handed back; only then do they count."""
+        kept = self._results.keep()
+        if kept:
+            self.take(events.Kept(kept))
+
+    def _tidy(self, at_once: bool = False) -> None:
+        """Give claims back, write the ledger out, and tell those who watch."""
+        if at_once or time.monotonic() >= self._tidied + _TIDY:
+            self._tidied = time.monotonic()
+            self._claims.flush()
+            self._chronicle.flush()
+
+    # --- interactive tasks ---
+
+    def _run_interactive(self, dispatch: Dispatch, node: int) -> None:
+        """Run a task here, with the real terminal; what the backends report meanwhile waits in the queue.
+
+        Raises:
+            KeyboardInterrupt: It was interrupted, or somebody has asked for the run's end meanwhile.
+        """
+        dispatch.claim("", {node: None})
+        job = self._records[node].job
+        if job is None:
+            return
+        self._chronicle.started(node, job.nonce, "interactive", {"host": socket.gethostname(), "pid": os.getpid()})
+        self._tidy(at_once=True)  # who draws on the terminal must leave it to the task
+        try:
+            outcome = execute(job.payload(), "none", self._await_others)
+        except TaskprocError as error:
+            outcome = Outcome("rejected", str(error))
+        self._settle(node, job.nonce, outcome)
+        failure = self._account.failures.get(node)
+        if self._asked_to_end.is_set() or (failure and isinstance(failure.exception, KeyboardInterrupt)):
+            raise KeyboardInterrupt
+
+    def _await_others(self) -> None:
+        """Let all that runs end, before an interactive task runs a graph of its own that may want its results."""
+        while any(record.lane for record in self._records.out()):
+            self._receive(self._pause(None))
+        self._keep()
+        self._claims.flush()
+
+
+def _withdraw(effect: events.Withdraw) -> None:
+    withdraw(str(effect.job.directory), effect.job.nonce)

@@ -1,0 +1,173 @@
+"""The records of a run's tasks: their states, the table of legal moves, and what is counted by states."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
+
+from ..base.limits import Limits
+from ..base.outcome import Outcome
+from ..plugin import Job
+
+
+class State(Enum):
+    """What a task is at."""
+
+    WAITING = "waits for its upstreams"
+    LIMITED = "waits for a rate limit"
+    QUEUED = "waits for its lane"
+    ELSEWHERE = "another run has it"
+    SUBMITTED = "a backend has its attempt"
+    RUNNING = "its worker runs"
+    UNSEEN = "its attempt has ended, and a result may still show"
+    KEEPING = "its result is about to be kept"
+    DONE = "has a result"
+    FAILED = "failed"
+    DROPPED = "was let go, since the run is to end"
+
+    __hash__ = object.__hash__  # members are single objects, and this is asked several times a task
+
+
+OUT = frozenset((State.SUBMITTED, State.RUNNING, State.UNSEEN))  # there is an attempt that has not been judged
+HOLDING = OUT | {State.QUEUED, State.KEEPING}  # it holds its places in the rate limits
+OVER = frozenset((State.DONE, State.FAILED, State.DROPPED))
+AT_REST = OVER | {State.WAITING}  # nothing is due
+
+_AFTER_AN_ATTEMPT = OVER | {State.QUEUED, State.LIMITED, State.KEEPING}
+LEGAL: Mapping[State, frozenset[State]] = {
+    State.WAITING: frozenset((State.QUEUED, State.LIMITED, State.ELSEWHERE, State.FAILED)),
+    State.LIMITED: frozenset((State.QUEUED, State.DROPPED)),
+    State.QUEUED: frozenset((State.SUBMITTED, State.RUNNING, State.ELSEWHERE)) | OVER,
+    State.ELSEWHERE: frozenset((State.QUEUED, State.LIMITED, State.SUBMITTED, State.DONE, State.DROPPED)),
+    State.SUBMITTED: _AFTER_AN_ATTEMPT | {State.RUNNING, State.UNSEEN},
+    State.RUNNING: _AFTER_AN_ATTEMPT | {State.UNSEEN},
+    State.UNSEEN: _AFTER_AN_ATTEMPT,
+    State.KEEPING: frozenset((State.DONE,)),
+    State.DONE: frozenset(),
+    State.FAILED: frozenset(),
+    State.DROPPED: frozenset(),
+}
+
+
+class Record:
+    """One task of the run.
+
+    Attributes:
+        state: What it is at.
+        needs: How many of its upstreams have no result yet.
+        job: Its attempt, while there is one.
+        lane: Where that went; "" for this thread.
+        outcome: How it ended, while its result may still show, until the time `until`.
+        tries: How many of its attempts have failed and were followed by another.
+        losses: How many were lost through no fault of the task.
+    """
+
+    __slots__ = ("job", "lane", "losses", "needs", "outcome", "state", "tries", "until")
+
+    def __init__(self, needs: int) -> None:
+        self.state = State.WAITING
+        self.needs = needs
+        self.job: Job | None = None
+        self.lane = ""
+        self.outcome: Outcome | None = None
+        self.until = 0.0
+        self.tries = 0
+        self.losses = 0
+
+
+class Records:
+    """The tasks of a run by node, and what follows from their states.
+
+    Args:
+        nodes: The tasks that must run.
+        upstreams: For each of them, those among them that it needs, each once.
+
+    Attributes:
+        attempts: The nodes of the attempts that have not been judged, by nonce.
+        loads: How many of these each lane has.
+        elsewhere: The nodes that other runs have, in the order in which that was found.
+        unseen: The nodes whose results may still show.
+        active: How many tasks something is due for. The run is over when there are none.
+    """
+
+    def __init__(self, nodes: Sequence[int], upstreams: Mapping[int, Sequence[int]]) -> None:
+        self.attempts: dict[str, int] = {}
+        self.loads: dict[str, int] = {}
+        self.elsewhere: dict[int, None] = {}
+        self.unseen: dict[int, None] = {}
+        self.active = 0
+        self._records = {node: Record(len(upstreams[node])) for node in nodes}
+        self._upstreams = upstreams
+
+    def __getitem__(self, node: int) -> Record:
+        return self._records[node]
+
+    def __contains__(self, node: int) -> bool:
+        return node in self._records
+
+    def items(self) -> Iterator[tuple[int, Record]]:
+        """Give the nodes with their records."""
+        return iter(self._records.items())
+
+    def out(self) -> list[Record]:
+        """List the tasks whose attempts have not been judged."""
+        return [self._records[node] for node in self.attempts.values()]
+
+    def move(self, node: int, state: State, job: Job | None = None, lane: str = "") -> None:
+        """Make one move, and keep what is counted by states."""
+        record = self._records[node]
+        before = record.state
+        if state not in LEGAL[before]:
+            msg = f"a bug in taskproc: node {node}, which {before.value}, cannot become one that {state.value}"
+            raise AssertionError(msg)
+        record.state = state
+        self.active += (state not in AT_REST) - (before not in AT_REST)
+        if before in OUT and state not in OUT:
+            assert record.job is not None
+            del self.attempts[record.job.nonce]
+            self.loads[record.lane] -= 1
+            self.unseen.pop(node, None)
+            record.job = record.outcome = None
+        elif before is State.ELSEWHERE:
+            del self.elsewhere[node]
+        if job is not None:
+            record.job, record.lane = job, lane
+            self.attempts[job.nonce] = node
+            self.loads[lane] = self.loads.get(lane, 0) + 1
+        elif state is State.UNSEEN:
+            self.unseen[node] = None
+        elif state is State.ELSEWHERE:
+            self.elsewhere[node] = None
+
+    def validate(self, labels: Callable[[int], tuple[str, ...]], limits: Limits, begun: bool) -> None:
+        """Check that all that is counted agrees with the states, and that something is due for every task.
+
+        Args:
+            labels: Gives a task's labels, for the rate limits.
+            limits: The rate limits.
+            begun: Whether tasks that wait for no upstream have been queued.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        held: dict[str, int] = {}
+        loads: dict[str, int] = {}
+        for node, record in self._records.items():
+            state = record.state
+            missing = sum(1 for up in self._upstreams[node] if self._records[up].state is not State.DONE)
+            assert record.needs == missing, f"node {node} waits for {missing} upstreams, not for {record.needs}"
+            assert record.needs == 0 or state in AT_REST, f"node {node} {state.value} before its upstreams are done"
+            assert (record.job is not None) == (state in OUT), f"node {node} {state.value}: its attempt is wrong"
+            assert (node in self.elsewhere) == (state is State.ELSEWHERE), f"node {node} {state.value}: elsewhere"
+            assert (node in self.unseen) == (state is State.UNSEEN), f"node {node} {state.value}: unseen"
+            due = state is not State.WAITING or record.needs or not begun
+            assert due, f"node {node} waits for nothing"
+            if record.job is not None:
+                assert self.attempts.get(record.job.nonce) == node, f"node {node} has lost its attempt"
+                loads[record.lane] = loads.get(record.lane, 0) + 1
+            if state in HOLDING:
+                for label in limits.limited(labels(node)):
+                    held[label] = held.get(label, 0) + 1
+        assert loads == {lane: load for lane, load in self.loads.items() if load}, "the lanes' loads are wrong"
+        assert len(self.attempts) == sum(loads.values()), "there are attempts without a task"
+        assert self.active == sum(r.state not in AT_REST for r in self._records.values()), "active is wrong"
+        limits.validate(held, [n for n, r in self._records.items() if r.state is State.LIMITED])

@@ -1,0 +1,360 @@
+"""The board, played with events in any order: what it counts always agrees, and nothing that is due is forgotten."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from taskproc.base.limits import Limits
+from taskproc.base.outcome import Outcome
+from taskproc.plugin import Job
+from taskproc.run import events
+from taskproc.run.board import MOST_LOSSES, Board
+from taskproc.run.records import LEGAL, State
+from taskproc.store.files import Meta
+
+LANES = ("near", "far")
+LABELS = ("gpu", "network")
+MOST_NODES = 12
+
+
+def meta(nonce: str = "") -> Meta:
+    """Make a result's provenance."""
+    return Meta(bytes(16), bytes(16), bytes(16), bytes.fromhex(nonce or "0" * 32), 0.0, 0, 1)
+
+
+def job(nonce: int) -> Job:
+    """Make an attempt."""
+    return Job(f"{nonce:032x}", "Task", "Task", Path("task"), None)
+
+
+@dataclass
+class World:
+    """What surrounds a board: the loop's queues, the backends, other runs. It does as effects say, and no more.
+
+    Attributes:
+        queued: Nodes that wait for a lane.
+        submitted: The jobs that backends have, by nonce.
+        ended: Attempts that were judged, whose reports may still come.
+        withdrawn: The nonces of attempts that can neither start nor commit.
+        claims: The nodes that this run holds.
+        finished: The nodes that were told done, with how often.
+        failed: The nodes that were told failed.
+    """
+
+    board: Board
+    queued: dict[int, None] = field(default_factory=dict)
+    submitted: dict[str, int] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
+    claims: set[int] = field(default_factory=set)
+    finished: dict[int, int] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
+    started: dict[int, int] = field(default_factory=dict)
+
+    def take(self, event: events.Event) -> None:
+        """Tell the board, and do as it says."""
+        for effect in self.board.take(event):
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: events.Effect) -> None:
+        if isinstance(effect, events.Place):
+            for node in effect.nodes:
+                assert self.board.records[node].state in (State.QUEUED, State.DROPPED)
+                self.queued[node] = None
+        elif isinstance(effect, events.Submit):
+            assert not self.board.stopping
+            for node, one in effect.jobs.items():
+                assert node in self.claims, "what is submitted is claimed"
+                self.submitted[one.nonce] = node
+        elif isinstance(effect, events.Withdraw):
+            self.withdrawn.add(effect.job.nonce)
+        elif isinstance(effect, events.Release):
+            for node in effect.nodes:
+                held = self.board.records[node].job
+                assert held is None, "a claim goes back after its attempt is judged"
+                self.claims.discard(node)
+        elif isinstance(effect, events.Finish):
+            self.finished[effect.node] = self.finished.get(effect.node, 0) + 1
+        elif isinstance(effect, events.Fail):
+            assert effect.node not in self.failed
+            self.failed.add(effect.node)
+
+
+class Play(RuleBasedStateMachine):
+    """Plays a run: jobs that end in any order, reports late and twice, claims lost and won, orphans, interrupts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nonces = 0
+
+    @initialize(data=st.data())
+    def open(self, data: st.DataObject) -> None:
+        count = data.draw(st.integers(1, MOST_NODES))
+        upstreams = {
+            node: sorted(data.draw(st.sets(st.integers(0, node - 1), max_size=3))) if node else []
+            for node in range(count)
+        }
+        labels = {node: tuple(data.draw(st.sets(st.sampled_from(LABELS), max_size=2))) for node in range(count)}
+        retries = {node: data.draw(st.integers(0, 2)) for node in range(count)}
+        caps = data.draw(st.dictionaries(st.sampled_from(LABELS), st.integers(1, 2)))
+        stop = data.draw(st.booleans())
+        self.upstreams = upstreams
+        self.board = Board(
+            range(count), upstreams, labels.__getitem__, retries.__getitem__, Limits(caps), stop_on_failure=stop
+        )
+        self.world = World(self.board)
+        roots = [node for node in upstreams if not upstreams[node]]
+        held = data.draw(st.sets(st.sampled_from(roots)))
+        if held:
+            self.world.take(events.Held(dict.fromkeys(sorted(held), "dead")))
+            for node in sorted(held):
+                self.see_elsewhere(node, data)
+        given_up = data.draw(st.sets(st.sampled_from(range(count)), max_size=1))
+        self.world.take(events.Opened(dict.fromkeys(given_up, ValueError("failed before"))))
+
+    def nonce(self) -> Job:
+        self.nonces += 1
+        return job(self.nonces)
+
+    def nodes(self, *states: State) -> list[int]:
+        return [node for node, record in self.board.records.items() if record.state in states]
+
+    # --- handing over ---
+
+    @precondition(lambda self: self.world.queued)
+    @rule(data=st.data())
+    def hand_over(self, data: st.DataObject) -> None:
+        nodes = data.draw(st.lists(st.sampled_from(sorted(self.world.queued)), min_size=1, unique=True))
+        for node in nodes:
+            del self.world.queued[node]
+        nodes = [node for node in nodes if self.board.records[node].state is State.QUEUED]
+        held = data.draw(st.sets(st.sampled_from(nodes))) if nodes else set()
+        if held:
+            self.world.take(events.Held(dict.fromkeys(sorted(held), "other")))
+        self.world.claims.update(set(nodes) - held)
+        found = data.draw(st.sets(st.sampled_from(sorted(set(nodes) - held)))) if set(nodes) - held else set()
+        if found:
+            self.world.take(events.Found({node: meta() for node in sorted(found)}))
+        ours = sorted(set(nodes) - held - found)
+        if ours:
+            lane = data.draw(st.sampled_from((*LANES, "")))
+            self.world.take(events.Claimed(lane, {node: self.nonce() for node in ours}))
+
+    @precondition(lambda self: self.world.queued)
+    @rule(data=st.data())
+    def no_backend_can_take_it(self, data: st.DataObject) -> None:
+        node = data.draw(st.sampled_from(sorted(self.world.queued)))
+        del self.world.queued[node]
+        if self.board.records[node].state is State.QUEUED:
+            self.world.take(events.Unplaced(node, ValueError("no backend")))
+
+    # --- other runs ---
+
+    @precondition(lambda self: self.board.records.elsewhere)
+    @rule(data=st.data())
+    def look_elsewhere(self, data: st.DataObject) -> None:
+        self.see_elsewhere(data.draw(st.sampled_from(sorted(self.board.records.elsewhere))), data)
+
+    def see_elsewhere(self, node: int, data: st.DataObject) -> None:
+        what = data.draw(st.sampled_from(("free", "done", "orphan")))
+        if what == "free":
+            self.world.take(events.Freed([node]))
+        elif what == "done":
+            self.world.take(events.Found({node: meta()}))
+        else:
+            one = self.nonce()
+            self.world.claims.add(node)
+            self.world.submitted[one.nonce] = node
+            self.world.take(events.Adopted(node, "far", one))
+
+    # --- reports ---
+
+    def attempt(self, data: st.DataObject) -> str:
+        """Choose an attempt: one that runs, or one whose end was reported before, or one that never was."""
+        known = [*self.board.records.attempts, *self.world.ended[-5:], "f" * 32]
+        return data.draw(st.sampled_from(known))
+
+    @rule(data=st.data())
+    def start(self, data: st.DataObject) -> None:
+        self.world.take(events.Started(self.attempt(data)))
+
+    @rule(data=st.data())
+    def lose_on_the_way(self, data: st.DataObject) -> None:
+        self.end(events.NeverTaken(self.attempt(data)))
+
+    @rule(data=st.data())
+    def end_without_a_sign(self, data: st.DataObject) -> None:
+        self.world.take(events.Unseen(self.attempt(data), Outcome("ended"), 1.0))
+
+    @rule(data=st.data(), handed_back=st.booleans())
+    def succeed(self, data: st.DataObject, handed_back: bool) -> None:
+        nonce = self.attempt(data)
+        assert nonce not in self.world.withdrawn or nonce not in self.board.records.attempts
+        self.end(events.Ended(nonce, "ended", meta(nonce), handed_back))
+
+    @rule(data=st.data(), kind=st.sampled_from(("ended", "rejected", "cancelled", "lost")))
+    def end_without_a_result(self, data: st.DataObject, kind: Any) -> None:
+        self.end(events.Ended(self.attempt(data), kind, cause=ValueError("no")))
+
+    @rule(data=st.data())
+    def be_overtaken(self, data: st.DataObject) -> None:
+        nonce = self.attempt(data)
+        node = self.board.records.attempts.get(nonce)
+        if node is not None:
+            self.world.ended.append(nonce)
+            self.world.take(events.Found({node: meta()}))
+
+    def end(self, event: Any) -> None:
+        if event.nonce in self.board.records.attempts:
+            self.world.ended.append(event.nonce)
+        self.world.take(event)
+
+    @precondition(lambda self: self.nodes(State.KEEPING))
+    @rule(data=st.data())
+    def keep(self, data: st.DataObject) -> None:
+        nodes = data.draw(st.lists(st.sampled_from(self.nodes(State.KEEPING)), min_size=1, unique=True))
+        self.world.take(events.Kept({node: meta() for node in nodes}))
+
+    @rule()
+    def stop(self) -> None:
+        self.world.take(events.Stopped())
+
+    # --- what always holds ---
+
+    @invariant()
+    def all_agrees(self) -> None:
+        self.board.validate()
+
+    @invariant()
+    def what_is_queued_is_in_a_queue(self) -> None:
+        assert set(self.nodes(State.QUEUED)) <= self.world.queued.keys()
+
+    @invariant()
+    def each_task_is_told_done_or_failed_once(self) -> None:
+        assert sorted(self.world.finished) == self.nodes(State.DONE)
+        assert all(number == 1 for number in self.world.finished.values())
+        assert sorted(self.world.failed) == self.nodes(State.FAILED)
+
+    @invariant()
+    def what_has_an_attempt_is_claimed_and_nothing_else(self) -> None:
+        with_attempts = self.nodes(State.SUBMITTED, State.RUNNING, State.UNSEEN, State.KEEPING)
+        assert self.world.claims == set(with_attempts)
+
+    @invariant()
+    def what_waits_at_the_end_depends_on_a_failure(self) -> None:
+        if self.board.records.active == 0 and not self.board.stopping:
+            for node in self.nodes(State.WAITING):
+                assert any(self.board.records[up].state is not State.DONE for up in self.upstreams[node])
+                assert self.fails_above(node), f"node {node} waits for ever"
+
+    def fails_above(self, node: int) -> bool:
+        state = self.board.records[node].state
+        return state is State.FAILED or any(self.fails_above(up) for up in self.upstreams[node])
+
+    def teardown(self) -> None:
+        """Let all that is due happen: every run ends."""
+        if not hasattr(self, "world"):
+            return
+        for _ in range(100):
+            if not self.board.records.active:
+                break
+            for node in list(self.board.records.elsewhere):
+                self.world.take(events.Freed([node]))
+            queued = [n for n in self.world.queued if self.board.records[n].state is State.QUEUED]
+            self.world.queued.clear()
+            if queued:
+                self.world.claims.update(queued)
+                self.world.take(events.Claimed("near", {node: self.nonce() for node in queued}))
+            for nonce in list(self.board.records.attempts):
+                self.world.take(events.Ended(nonce, "ended", meta(nonce)))
+            if keeping := self.nodes(State.KEEPING):
+                self.world.take(events.Kept({node: meta() for node in keeping}))
+            self.board.validate()
+        assert self.board.records.active == 0, "a run that never ends"
+
+
+TestPlay = Play.TestCase
+TestPlay.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+# --- single rules ---
+
+
+def board_of(
+    upstreams: dict[int, list[int]],
+    *,
+    retries: int = 0,
+    labels: Callable[[int], tuple[str, ...]] = lambda node: (),
+    caps: dict[str, int] | None = None,
+    stop: bool = False,
+) -> Board:
+    return Board(list(upstreams), upstreams, labels, lambda node: retries, Limits(caps or {}), stop_on_failure=stop)
+
+
+def claimed(board: Board, *nodes: int, lane: str = "near") -> list[Job]:
+    jobs = {node: job(100 + node) for node in nodes}
+    board.take(events.Claimed(lane, jobs))
+    return list(jobs.values())
+
+
+def test_adopted_job_takes_its_places_first():
+    board = board_of({0: [], 1: []}, labels=lambda node: ("licence",), caps={"licence": 1})
+    board.take(events.Held({1: "dead"}))
+    board.take(events.Adopted(1, "far", job(1)))
+    assert board.take(events.Opened({})) == [events.Limit([0])]
+    assert events.Place([0]) in board.take(events.Ended(job(1).nonce, "ended", meta()))
+
+
+def test_lost_attempts_are_bounded_and_cost_no_retry():
+    board = board_of({0: []}, retries=1)
+    board.take(events.Opened({}))
+    for _ in range(MOST_LOSSES):
+        (one,) = claimed(board, 0)
+        assert board.take(events.Ended(one.nonce, "lost", cause=ValueError("node down")))[-1] == events.Place([0])
+    (one,) = claimed(board, 0)
+    effects = board.take(events.Ended(one.nonce, "lost", cause=ValueError("node down")))
+    assert board.records[0].state is State.FAILED
+    assert any(isinstance(effect, events.Fail) for effect in effects)
+
+
+def test_an_attempt_is_withdrawn_before_its_claim_goes_back_and_another_follows():
+    board = board_of({0: []}, retries=1)
+    board.take(events.Opened({}))
+    (one,) = claimed(board, 0)
+    kinds = [type(effect) for effect in board.take(events.Ended(one.nonce, "ended", cause=ValueError()))]
+    assert kinds.index(events.Withdraw) < kinds.index(events.Release) < kinds.index(events.Place)
+
+
+def test_what_was_cancelled_by_somebody_else_fails_and_by_ourselves_is_dropped():
+    board = board_of({0: [], 1: []})
+    board.take(events.Opened({}))
+    first, second = claimed(board, 0, 1)
+    board.take(events.Ended(first.nonce, "cancelled"))
+    board.take(events.Stopped())
+    board.take(events.Ended(second.nonce, "cancelled"))
+    assert [board.records[node].state for node in (0, 1)] == [State.FAILED, State.DROPPED]
+
+
+def test_first_failure_takes_back_what_has_not_started():
+    board = board_of({0: [], 1: [], 2: []}, stop=True)
+    board.take(events.Opened({}))
+    first, second, third = claimed(board, 0, 1, 2)
+    board.take(events.Started(second.nonce))
+    effects = board.take(events.Ended(first.nonce, "ended", cause=ValueError()))
+    assert [effect for effect in effects if isinstance(effect, events.TakeBack)] == [events.TakeBack("near", [third])]
+
+
+@pytest.mark.parametrize("before", State)
+def test_a_move_that_is_not_in_the_table_is_a_bug_that_is_told(before: State):
+    board = board_of({0: []})
+    board.records[0].state = before
+    for after in set(State) - LEGAL[before]:
+        with pytest.raises(AssertionError, match="cannot become"):
+            board.records.move(0, after)
