@@ -69,12 +69,14 @@ class TaskGraph:
     Attributes:
         tasks: The tasks by node.
         upstreams: The nodes that each node needs, in the order of its requirements.
+        digests: Their identities, by node.
         node_of: The node of each task, by identity digest.
     """
 
     def __init__(self, root: Node, cache: Cache) -> None:
         self.tasks = _collect(root)
-        self.node_of = {task._task.digest: node for node, task in enumerate(self.tasks)}
+        self.digests = [task._task.digest for task in self.tasks]
+        self.node_of = {digest: node for node, digest in enumerate(self.digests)}
         node_of = self.node_of
         self.upstreams: list[Sequence[int]] = [
             [node_of[up._task.digest] for up in task._task.upstreams]  # type: ignore[union-attr]  # checked by _collect
@@ -95,7 +97,7 @@ class TaskGraph:
 
     def digest(self, node: int) -> bytes:
         """Give the identity of a node's task."""
-        return self.tasks[node]._task.digest
+        return self.digests[node]
 
     def by_class(self, nodes: Iterable[int]) -> dict[type, list[int]]:
         """Group nodes by the classes of their tasks."""

@@ -55,17 +55,19 @@ class Account:
         self.generations.append(left)
 
     def finish(self, effect: events.Finish) -> None:
-        """Go on from a result."""
-        node, meta, nonce = effect
-        self._plan.done(node, meta)
-        if nonce:
+        """Go on from results."""
+        for node, meta in effect.metas.items():
+            self._plan.done(node, meta)
+            measured = {"seconds": round(meta.seconds, 6), "memory": meta.memory}
+            if not effect.ran:
+                self._chronicle.tell("cached", node, "", "", measured)
+                continue
             name = self._tasks[node]._task_config.name
             self.ran[name] = self.ran.get(name, 0) + 1
-            self._payloads.learn(node, meta.seconds, None)
+            self._payloads.learn(node, meta.seconds)
             if meta.size != 0:
                 self._seats.note(node)
-        kind = "done" if nonce else "cached"
-        self._chronicle.tell(kind, node, nonce, "", {"seconds": round(meta.seconds, 6), "memory": meta.memory})
+            self._chronicle.tell("done", node, meta.commit.hex(), "", measured)
 
     def fail(self, effect: events.Fail) -> None:
         """Make the error that the user reads."""

@@ -7,7 +7,7 @@ The loop tells the board what has happened, and carries out what the board answe
 >>> board = Board([0, 1], {0: [], 1: [0]}, lambda node: (), lambda node: 0, Limits({}), stop_on_failure=False)
 >>> board.take(Opened({}))
 [Place(nodes=[0])]
->>> board.records[1].state
+>>> board.records.of[1].state
 <State.WAITING: 'waits for its upstreams'>
 """
 from __future__ import annotations
@@ -20,7 +20,22 @@ from ..base.limits import Limits
 from ..plugin import Job
 from . import events
 from .events import Effect, Event
-from .records import HOLDING, Record, Records, State
+from .records import (
+    DONE,
+    DROPPED,
+    ELSEWHERE,
+    FAILED,
+    HOLDING,
+    KEEPING,
+    LIMITED,
+    QUEUED,
+    RUNNING,
+    SUBMITTED,
+    UNSEEN,
+    WAITING,
+    Record,
+    Records,
+)
 
 MOST_LOSSES = 3
 
@@ -100,66 +115,65 @@ class Board:
         self._begun = True
         effects: list[Effect] = []
         for node, cause in event.given_up.items():
-            if node in self.records and self.records[node].state is State.WAITING:
+            if node in self.records.of and self.records.of[node].state is WAITING:
                 effects += self._fail(node, cause)
-        for node, record in self.records.items():
-            if not record.needs and record.state is State.WAITING and not self.stopping:
+        for node, record in self.records.of.items():
+            if not record.needs and record.state is WAITING and not self.stopping:
                 self._queue(node)
         return effects
 
     def _queue(self, node: int) -> None:
         """Let a task wait for its lane, or for its rate limits."""
         if self._limits.admit(node, self._labels(node)):
-            self.records.move(node, State.QUEUED)
+            self.records.move(node, QUEUED)
             self._placed.append(node)
         else:
-            self.records.move(node, State.LIMITED)
+            self.records.move(node, LIMITED)
             self._limited.append(node)
 
     # --- who does it ---
 
     def _held(self, event: events.Held) -> list[Effect]:
         for node in event.runs:
-            if self.records[node].state is State.QUEUED:
+            if self.records.of[node].state is QUEUED:
                 self._leave_limits(node)
-            self.records.move(node, State.ELSEWHERE)
+            self.records.move(node, ELSEWHERE)
         return [events.Watch(event.runs)]
 
     def _claimed(self, event: events.Claimed) -> list[Effect]:
-        state = State.SUBMITTED if event.lane else State.RUNNING
+        state = SUBMITTED if event.lane else RUNNING
         for node, job in event.jobs.items():
             self.records.move(node, state, job, event.lane)
         return [events.Submit(event.lane, event.jobs)] if event.lane else []
 
     def _adopted(self, event: events.Adopted) -> list[Effect]:
         self._limits.occupy(self._labels(event.node))
-        self.records.move(event.node, State.SUBMITTED, event.job, event.lane)
+        self.records.move(event.node, SUBMITTED, event.job, event.lane)
         return []
 
     def _freed(self, event: events.Freed) -> list[Effect]:
         for node in event.nodes:
             if self.stopping:
-                self.records.move(node, State.DROPPED)
+                self.records.move(node, DROPPED)
             else:
                 self._queue(node)
         return []
 
     def _found(self, event: events.Found) -> list[Effect]:
         effects: list[Effect] = []
-        for node, meta in event.metas.items():
-            record = self.records[node]
+        for node in event.metas:
+            record = self.records.of[node]
             if record.job is not None:
                 effects.append(events.Withdraw(record.lane, record.job))
-            effects.append(events.Finish(node, meta))
         self._done(event.metas)
-        return [*effects, events.Release(list(event.metas))]
+        return [*effects, events.Finish(event.metas, ran=False), events.Release(list(event.metas))]
 
     # --- the end of an attempt ---
 
     def _started(self, event: events.Started) -> list[Effect]:
         node = self.records.attempts.get(event.nonce)
-        if node is not None and self.records[node].state is State.SUBMITTED:
-            self.records.move(node, State.RUNNING)
+        if node is not None and self.records.of[node].state is SUBMITTED:
+            self.records.move(node, RUNNING)
         return []
 
     def _never_taken(self, event: events.NeverTaken) -> list[Effect]:
@@ -168,9 +182,9 @@ class Board:
 
     def _unseen(self, event: events.Unseen) -> list[Effect]:
         node = self.records.attempts.get(event.nonce)
-        if node is not None and self.records[node].state is not State.UNSEEN:
-            self.records.move(node, State.UNSEEN)
-            self.records[node].outcome, self.records[node].until = event.outcome, event.until
+        if node is not None and self.records.of[node].state is not UNSEEN:
+            self.records.move(node, UNSEEN)
+            self.records.of[node].outcome, self.records.of[node].until = event.outcome, event.until
         return []
 
     def _ended(self, event: events.Ended) -> list[Effect]:
@@ -178,12 +192,12 @@ class Board:
         if node is None:
             return []
         if event.meta is not None and event.handed_back:
-            self.records.move(node, State.KEEPING)
+            self.records.move(node, KEEPING)
             return []
         if event.meta is not None:
             self._done([node])
-            return [events.Finish(node, event.meta, event.nonce), events.Release([node])]
-        record = self.records[node]
+            return [events.Finish({node: event.meta}, ran=True), events.Release([node])]
+        record = self.records.of[node]
         assert record.job is not None
         return [events.Withdraw(record.lane, record.job), *self._without_result(node, record, event)]
 
@@ -194,7 +208,7 @@ class Board:
             if not self.stopping:
                 return [told, *self._fail(node, TaskprocError("it was cancelled"))]
             self._leave_limits(node)
-            self.records.move(node, State.DROPPED)
+            self.records.move(node, DROPPED)
             return [told, events.Release([node])]
         if event.kind == "lost" and record.losses < MOST_LOSSES:
             record.losses += 1
@@ -213,38 +227,36 @@ class Board:
         """
         self._leave_limits(node)
         if self.stopping:
-            self.records.move(node, State.DROPPED)
+            self.records.move(node, DROPPED)
         else:
             self._queue(node)
         return [events.Release([node])]
 
     def _kept(self, event: events.Kept) -> list[Effect]:
         self._done(event.metas)
-        finished: list[Effect] = [
-            events.Finish(node, meta, meta.commit.hex()) for node, meta in event.metas.items()
-        ]
-        return [*finished, events.Release(list(event.metas))]
+        return [events.Finish(event.metas, ran=True), events.Release(list(event.metas))]
 
     # --- the end of a task ---
 
     def _done(self, nodes: Iterable[int]) -> None:
         """Note that tasks have results, and queue what waited for these alone."""
+        records = self.records.of
         for node in nodes:
-            if self.records[node].state in HOLDING:
+            if records[node].state in HOLDING:
                 self._leave_limits(node)
-            self.records.move(node, State.DONE)
+            self.records.move(node, DONE)
             for down in self._downstream.get(node, ()):
-                record = self.records[down]
+                record = records[down]
                 record.needs -= 1
-                if not record.needs and record.state is State.WAITING and not self.stopping:
+                if not record.needs and record.state is WAITING and not self.stopping:
                     self._queue(down)
 
     def _fail(self, node: int, cause: BaseException) -> list[Effect]:
-        record = self.records[node]
+        record = self.records.of[node]
         nonce = record.job.nonce if record.job else ""
         if record.state in HOLDING:
             self._leave_limits(node)
-        self.records.move(node, State.FAILED)
+        self.records.move(node, FAILED)
         effects: list[Effect] = [events.Fail(node, cause, nonce)]
         if nonce:
             effects.append(events.Release([node]))
@@ -257,11 +269,11 @@ class Board:
         """Let nothing new start, and let go of what has no attempt."""
         self.stopping = True
         self._limits.forget_waiting()
-        for node, record in self.records.items():
-            if record.state is State.QUEUED:
+        for node, record in self.records.of.items():
+            if record.state is QUEUED:
                 self._leave_limits(node)
-            if record.state in (State.QUEUED, State.LIMITED, State.ELSEWHERE):
-                self.records.move(node, State.DROPPED)
+            if record.state in (QUEUED, LIMITED, ELSEWHERE):
+                self.records.move(node, DROPPED)
         self._placed.clear()
         self._limited.clear()
         return []
@@ -270,14 +282,14 @@ class Board:
         """Have those attempts ended that have not started."""
         jobs: dict[str, list[Job]] = {}
         for record in self.records.out():
-            if record.state is State.SUBMITTED and record.job is not None:
+            if record.state is SUBMITTED and record.job is not None:
                 jobs.setdefault(record.lane, []).append(record.job)
         return [events.TakeBack(lane, of_lane) for lane, of_lane in jobs.items()]
 
     def _leave_limits(self, node: int) -> None:
         """Give a task's places in the rate limits to those that wait for them."""
         for admitted in self._limits.leave(self._labels(node)):
-            self.records.move(admitted, State.QUEUED)
+            self.records.move(admitted, QUEUED)
             self._placed.append(admitted)
 
     def validate(self) -> None:

@@ -15,7 +15,7 @@ from .lane import Lane
 from .lanes import Lanes
 from .payloads import Payloads
 from .places import Places
-from .records import Records, State
+from .records import QUEUED, Records
 from .results import Results
 from .seats import Seats
 
@@ -68,17 +68,18 @@ class Dispatch:
     def place(self, nodes: Iterable[int]) -> None:
         """Choose a lane for each of these nodes, or this thread."""
         for node in nodes:
-            if self._records[node].state is not State.QUEUED:
+            if self._records.of[node].state is not QUEUED:
                 continue
             if self._all_interactive or self._graph.tasks[node]._task_config.interactive:
                 self.interactive.append(node)
                 continue
             try:
-                lane = self._lanes.of(self._places.choose(node, self._records[node].tries))
+                place = self._places.choose(node, self._records.of[node].tries)
+                lane = self._lanes.of(place)
             except TaskprocError as error:
                 self._take(events.Unplaced(node, error))
             else:
-                lane.queue(node)
+                lane.queue(node, place.options)
 
     def due(self) -> float | None:
         """Say when there is something to hand over, on the monotonic clock; None: not before something happens."""
@@ -92,8 +93,7 @@ class Dispatch:
             due = self._due(lane)
             if due is not None and now >= due:
                 taken = lane.next(self._records.loads.get(lane.name, 0))
-                nodes = [node for node in taken if self._records[node].state is State.QUEUED]
-                options = {node: self._places.choose(node, self._records[node].tries).options for node in nodes}
+                options = {node: one for node, one in taken if self._records.of[node].state is QUEUED}
                 self.claim(lane.name, options)
 
     def claim(self, lane: str, options: Mapping[int, Any]) -> None:
@@ -103,11 +103,11 @@ class Dispatch:
         if not self._claims.alone:
             self._seats.look_up(options)
         jobs = {node: self._payloads.make(node, options[node]) for node in options}
-        digest = self._graph.digest
-        held = self._claims.acquire([(digest(node), job.nonce) for node, job in jobs.items()])
+        digests = self._graph.digests
+        held = self._claims.acquire([(digests[node], job.nonce) for node, job in jobs.items()])
         if held:
-            self._take(events.Held({node: held[digest(node)].run for node in jobs if digest(node) in held}))
-            jobs = {node: job for node, job in jobs.items() if digest(node) not in held}
+            self._take(events.Held({node: held[digests[node]].run for node in jobs if digests[node] in held}))
+            jobs = {node: job for node, job in jobs.items() if digests[node] not in held}
         if not self._claims.alone:
             found = self._results.by_others(jobs)
             if found:

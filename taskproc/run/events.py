@@ -162,11 +162,10 @@ class Release(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """Go on from results: of this run (with the attempt's nonce), or of others."""
+    """Go on from results: of attempts that ran here, or of others."""
 
-    node: int
-    meta: Meta
-    nonce: str = ""
+    metas: Mapping[int, Meta]
+    ran: bool
 
 
 class Fail(NamedTuple):

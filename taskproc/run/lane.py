@@ -24,14 +24,14 @@ class Lane:
         staging: Where it files jobs.
 
     Attributes:
-        backlog: Nodes that wait for room, in order.
+        backlog: Nodes that wait for room, in order, with the options of their attempts.
     """
 
     def __init__(self, plugin: BackendPlugin, capabilities: Capabilities, caller: Caller, staging: StagedSets) -> None:
         self.name = plugin.name
         self.plugin = plugin
         self.capabilities = capabilities
-        self.backlog: deque[int] = deque()
+        self.backlog: deque[tuple[int, Any]] = deque()
         self._caller = caller
         self._staging = staging
         self._since = 0.0
@@ -43,11 +43,11 @@ class Lane:
         """Whether the backend is closed."""
         return self._caller.closed.is_set()
 
-    def queue(self, node: int) -> None:
+    def queue(self, node: int, options: Any) -> None:
         """Let a node wait for the backend."""
         if not self.backlog:
             self._since = time.monotonic()
-        self.backlog.append(node)
+        self.backlog.append((node, options))
 
     def room(self, load: int) -> int:
         """Say how many of those that wait may be handed over, while the backend has so many jobs."""
@@ -71,8 +71,8 @@ class Lane:
             return self._handed + _REFILL
         return 0.0
 
-    def next(self, load: int) -> list[int]:
-        """Take the nodes to hand over now."""
+    def next(self, load: int) -> list[tuple[int, Any]]:
+        """Take what is to be handed over now."""
         self._handed = time.monotonic()
         return [self.backlog.popleft() for _ in range(self.room(load))]
 

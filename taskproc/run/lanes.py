@@ -84,7 +84,7 @@ class Lanes:
     def give_up(self, name: str, error: TaskprocError) -> list[int]:
         """Hand nothing over to a lane any more; give the nodes that wait for it."""
         self._broken[name] = error
-        waiting = list(self._lanes[name].backlog)
+        waiting = [node for node, _ in self._lanes[name].backlog]
         self._lanes[name].backlog.clear()
         return waiting
 

@@ -32,7 +32,7 @@ from .elsewhere import Elsewhere
 from .events import Event
 from .failures import cause_of
 from .lanes import Lanes
-from .records import State
+from .records import QUEUED, UNSEEN
 from .results import Results
 from .seats import Seats
 
@@ -161,7 +161,8 @@ class Loop:
         """See to what dead runs had begun before anything else starts: their jobs count in the rate limits."""
         node_of = self._graph.node_of
         dead = {node_of[digest]: run for digest, run in self._elsewhere.of_dead_runs().items() if digest in node_of}
-        ready = {node: run for node, run in dead.items() if node in self._records and not self._records[node].needs}
+        records = self._records.of
+        ready = {node: run for node, run in dead.items() if node in records and not records[node].needs}
         if ready:
             self.take(events.Held(ready))
             self._look_elsewhere()
@@ -195,7 +196,7 @@ class Loop:
         if self._records.unseen and now >= self._look_due:
             self._look_due = now + _LOOK
             for node in list(self._records.unseen):
-                record = self._records[node]
+                record = self._records.of[node]
                 if record.job is not None and record.outcome is not None:
                     self._settle(node, record.job.nonce, record.outcome)
 
@@ -206,12 +207,12 @@ class Loop:
         node = self._records.attempts.get(message.name)
         if node is None:
             return
-        record = self._records[node]
+        record = self._records.of[node]
         if message.kind == "finished":
             self._settle(node, message.name, message.content)
         elif message.kind == "started":
             host, pid = message.content
-            self.take(events.Started(message.name))
+            self._board.take(events.Started(message.name))  # to which there is nothing to do
             self._chronicle.started(node, message.name, record.lane, {"host": host, "pid": pid})
         elif message.kind == "never taken":
             self._never_taken(node, message.name)
@@ -247,7 +248,7 @@ class Loop:
 
     def _settle(self, node: int, nonce: str, outcome: Outcome) -> None:
         """Judge an attempt that has ended by what it left."""
-        record = self._records[node]
+        record = self._records.of[node]
         if self._may_run_on(record.lane, outcome):
             return
         meta = self._results.of_attempt(node, nonce, outcome)
@@ -280,8 +281,8 @@ class Loop:
 
     def _shows_until(self, node: int, nonce: str, outcome: Outcome) -> float:
         """Until when a result, or a failure, that a distant file system does not show yet may still show; 0: not."""
-        record = self._records[node]
-        if record.state is State.UNSEEN:
+        record = self._records.of[node]
+        if record.state is UNSEEN:
             return record.until
         latency = self._lanes[record.lane].capabilities.latency if record.lane else 0.0
         if not latency or outcome.kind not in ("ended", "lost"):
@@ -292,7 +293,7 @@ class Loop:
 
     def _never_taken(self, node: int, nonce: str) -> None:
         """Submit anew what the scheduler never had; one that started all the same is looked for again."""
-        job, lane = self._records[node].job, self._records[node].lane
+        job, lane = self._records.of[node].job, self._records.of[node].lane
         assert job is not None
         directory = str(job.directory)
         if withdraw(directory, nonce) or not is_filed(directory, nonce):
@@ -307,7 +308,7 @@ class Loop:
         error = BackendError(f"the backend {name} broke: {reason or 'its thread ended'}")
         _LOGGER.error("%s", error)
         for node in self._lanes.give_up(name, error):
-            if self._records[node].state is State.QUEUED:
+            if self._records.of[node].state is QUEUED:
                 self.take(events.Unplaced(node, error))
         jobs = [record.job for record in self._records.out() if record.lane == name and record.job is not None]
         self._lanes[name].cancel(jobs)
@@ -339,7 +340,7 @@ class Loop:
             KeyboardInterrupt: It was interrupted, or somebody has asked for the run's end meanwhile.
         """
         dispatch.claim("", {node: None})
-        job = self._records[node].job
+        job = self._records.of[node].job
         if job is None:
             return
         self._chronicle.started(node, job.nonce, "interactive", {"host": socket.gethostname(), "pid": os.getpid()})

@@ -95,12 +95,15 @@ class Payloads:
         meta = self._plan.metas[node]
         return meta.seconds if meta is not None else self._seconds.get(type(self._graph.tasks[node]))
 
-    def learn(self, node: int, seconds: float, value: bytes | None) -> None:
-        """Note how long a node took, and its packed value if small enough to keep at hand."""
+    def learn(self, node: int, seconds: float) -> None:
+        """Note how long a node took."""
         cls = type(self._graph.tasks[node])
         before = self._seconds.get(cls)
         self._seconds[cls] = seconds if before is None else 0.8 * before + 0.2 * seconds
-        if value is not None and len(value) <= _HELD_VALUE:
+
+    def hold(self, node: int, value: bytes) -> None:
+        """Keep a packed value at hand, if it is small enough."""
+        if len(value) <= _HELD_VALUE:
             self._values[node] = value
 
     def _packed_values(self, node: int) -> dict[int, bytes]:

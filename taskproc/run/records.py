@@ -1,7 +1,7 @@
 """The records of a run's tasks: their states, the table of legal moves, and what is counted by states."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from ..base.limits import Limits
@@ -27,24 +27,27 @@ class State(Enum):
     __hash__ = object.__hash__  # members are single objects, and this is asked several times a task
 
 
-OUT = frozenset((State.SUBMITTED, State.RUNNING, State.UNSEEN))  # there is an attempt that has not been judged
-HOLDING = OUT | {State.QUEUED, State.KEEPING}  # it holds its places in the rate limits
-OVER = frozenset((State.DONE, State.FAILED, State.DROPPED))
-AT_REST = OVER | {State.WAITING}  # nothing is due
+# The same by short names, since a member is looked up slowly on its class.
+WAITING, LIMITED, QUEUED, ELSEWHERE, SUBMITTED, RUNNING, UNSEEN, KEEPING, DONE, FAILED, DROPPED = State
 
-_AFTER_AN_ATTEMPT = OVER | {State.QUEUED, State.LIMITED, State.KEEPING}
+OUT = frozenset((SUBMITTED, RUNNING, UNSEEN))  # there is an attempt that has not been judged
+HOLDING = OUT | {QUEUED, KEEPING}  # it holds its places in the rate limits
+OVER = frozenset((DONE, FAILED, DROPPED))
+AT_REST = OVER | {WAITING}  # nothing is due
+
+_AFTER_AN_ATTEMPT = OVER | {QUEUED, LIMITED, KEEPING}
 LEGAL: Mapping[State, frozenset[State]] = {
-    State.WAITING: frozenset((State.QUEUED, State.LIMITED, State.ELSEWHERE, State.FAILED)),
-    State.LIMITED: frozenset((State.QUEUED, State.DROPPED)),
-    State.QUEUED: frozenset((State.SUBMITTED, State.RUNNING, State.ELSEWHERE)) | OVER,
-    State.ELSEWHERE: frozenset((State.QUEUED, State.LIMITED, State.SUBMITTED, State.DONE, State.DROPPED)),
-    State.SUBMITTED: _AFTER_AN_ATTEMPT | {State.RUNNING, State.UNSEEN},
-    State.RUNNING: _AFTER_AN_ATTEMPT | {State.UNSEEN},
-    State.UNSEEN: _AFTER_AN_ATTEMPT,
-    State.KEEPING: frozenset((State.DONE,)),
-    State.DONE: frozenset(),
-    State.FAILED: frozenset(),
-    State.DROPPED: frozenset(),
+    WAITING: frozenset((QUEUED, LIMITED, ELSEWHERE, FAILED)),
+    LIMITED: frozenset((QUEUED, DROPPED)),
+    QUEUED: frozenset((SUBMITTED, RUNNING, ELSEWHERE)) | OVER,
+    ELSEWHERE: frozenset((QUEUED, LIMITED, SUBMITTED, DONE, DROPPED)),
+    SUBMITTED: _AFTER_AN_ATTEMPT | {RUNNING, UNSEEN},
+    RUNNING: _AFTER_AN_ATTEMPT | {UNSEEN},
+    UNSEEN: _AFTER_AN_ATTEMPT,
+    KEEPING: frozenset((DONE,)),
+    DONE: frozenset(),
+    FAILED: frozenset(),
+    DROPPED: frozenset(),
 }
 
 
@@ -64,7 +67,7 @@ class Record:
     __slots__ = ("job", "lane", "losses", "needs", "outcome", "state", "tries", "until")
 
     def __init__(self, needs: int) -> None:
-        self.state = State.WAITING
+        self.state = WAITING
         self.needs = needs
         self.job: Job | None = None
         self.lane = ""
@@ -82,6 +85,7 @@ class Records:
         upstreams: For each of them, those among them that it needs, each once.
 
     Attributes:
+        of: The records by node.
         attempts: The nodes of the attempts that have not been judged, by nonce.
         loads: How many of these each lane has.
         elsewhere: The nodes that other runs have, in the order in which that was found.
@@ -95,26 +99,16 @@ class Records:
         self.elsewhere: dict[int, None] = {}
         self.unseen: dict[int, None] = {}
         self.active = 0
-        self._records = {node: Record(len(upstreams[node])) for node in nodes}
+        self.of = {node: Record(len(upstreams[node])) for node in nodes}
         self._upstreams = upstreams
-
-    def __getitem__(self, node: int) -> Record:
-        return self._records[node]
-
-    def __contains__(self, node: int) -> bool:
-        return node in self._records
-
-    def items(self) -> Iterator[tuple[int, Record]]:
-        """Give the nodes with their records."""
-        return iter(self._records.items())
 
     def out(self) -> list[Record]:
         """List the tasks whose attempts have not been judged."""
-        return [self._records[node] for node in self.attempts.values()]
+        return [self.of[node] for node in self.attempts.values()]
 
     def move(self, node: int, state: State, job: Job | None = None, lane: str = "") -> None:
         """Make one move, and keep what is counted by states."""
-        record = self._records[node]
+        record = self.of[node]
         before = record.state
         if state not in LEGAL[before]:
             msg = f"a bug in taskproc: node {node}, which {before.value}, cannot become one that {state.value}"
@@ -127,15 +121,15 @@ class Records:
             self.loads[record.lane] -= 1
             self.unseen.pop(node, None)
             record.job = record.outcome = None
-        elif before is State.ELSEWHERE:
+        elif before is ELSEWHERE:
             del self.elsewhere[node]
         if job is not None:
             record.job, record.lane = job, lane
             self.attempts[job.nonce] = node
             self.loads[lane] = self.loads.get(lane, 0) + 1
-        elif state is State.UNSEEN:
+        elif state is UNSEEN:
             self.unseen[node] = None
-        elif state is State.ELSEWHERE:
+        elif state is ELSEWHERE:
             self.elsewhere[node] = None
 
     def validate(self, labels: Callable[[int], tuple[str, ...]], limits: Limits, begun: bool) -> None:
@@ -151,15 +145,15 @@ class Records:
         """
         held: dict[str, int] = {}
         loads: dict[str, int] = {}
-        for node, record in self._records.items():
+        for node, record in self.of.items():
             state = record.state
-            missing = sum(1 for up in self._upstreams[node] if self._records[up].state is not State.DONE)
+            missing = sum(1 for up in self._upstreams[node] if self.of[up].state is not DONE)
             assert record.needs == missing, f"node {node} waits for {missing} upstreams, not for {record.needs}"
             assert record.needs == 0 or state in AT_REST, f"node {node} {state.value} before its upstreams are done"
             assert (record.job is not None) == (state in OUT), f"node {node} {state.value}: its attempt is wrong"
-            assert (node in self.elsewhere) == (state is State.ELSEWHERE), f"node {node} {state.value}: elsewhere"
-            assert (node in self.unseen) == (state is State.UNSEEN), f"node {node} {state.value}: unseen"
-            due = state is not State.WAITING or record.needs or not begun
+            assert (node in self.elsewhere) == (state is ELSEWHERE), f"node {node} {state.value}: elsewhere"
+            assert (node in self.unseen) == (state is UNSEEN), f"node {node} {state.value}: unseen"
+            due = state is not WAITING or record.needs or not begun
             assert due, f"node {node} waits for nothing"
             if record.job is not None:
                 assert self.attempts.get(record.job.nonce) == node, f"node {node} has lost its attempt"
@@ -169,5 +163,5 @@ class Records:
                     held[label] = held.get(label, 0) + 1
         assert loads == {lane: load for lane, load in self.loads.items() if load}, "the lanes' loads are wrong"
         assert len(self.attempts) == sum(loads.values()), "there are attempts without a task"
-        assert self.active == sum(r.state not in AT_REST for r in self._records.values()), "active is wrong"
-        limits.validate(held, [n for n, r in self._records.items() if r.state is State.LIMITED])
+        assert self.active == sum(r.state not in AT_REST for r in self.of.values()), "active is wrong"
+        limits.validate(held, [n for n, r in self.of.items() if r.state is LIMITED])

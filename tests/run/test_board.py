@@ -66,7 +66,7 @@ class World:
     def _carry_out(self, effect: events.Effect) -> None:
         if isinstance(effect, events.Place):
             for node in effect.nodes:
-                assert self.board.records[node].state in (State.QUEUED, State.DROPPED)
+                assert self.board.records.of[node].state in (State.QUEUED, State.DROPPED)
                 self.queued[node] = None
         elif isinstance(effect, events.Submit):
             assert not self.board.stopping
@@ -77,11 +77,12 @@ class World:
             self.withdrawn.add(effect.job.nonce)
         elif isinstance(effect, events.Release):
             for node in effect.nodes:
-                held = self.board.records[node].job
+                held = self.board.records.of[node].job
                 assert held is None, "a claim goes back after its attempt is judged"
                 self.claims.discard(node)
         elif isinstance(effect, events.Finish):
-            self.finished[effect.node] = self.finished.get(effect.node, 0) + 1
+            for node in effect.metas:
+                self.finished[node] = self.finished.get(node, 0) + 1
         elif isinstance(effect, events.Fail):
             assert effect.node not in self.failed
             self.failed.add(effect.node)
@@ -124,7 +125,7 @@ class Play(RuleBasedStateMachine):
         return job(self.nonces)
 
     def nodes(self, *states: State) -> list[int]:
-        return [node for node, record in self.board.records.items() if record.state in states]
+        return [node for node, record in self.board.records.of.items() if record.state in states]
 
     # --- handing over ---
 
@@ -134,7 +135,7 @@ class Play(RuleBasedStateMachine):
         nodes = data.draw(st.lists(st.sampled_from(sorted(self.world.queued)), min_size=1, unique=True))
         for node in nodes:
             del self.world.queued[node]
-        nodes = [node for node in nodes if self.board.records[node].state is State.QUEUED]
+        nodes = [node for node in nodes if self.board.records.of[node].state is State.QUEUED]
         held = data.draw(st.sets(st.sampled_from(nodes))) if nodes else set()
         if held:
             self.world.take(events.Held(dict.fromkeys(sorted(held), "other")))
@@ -152,7 +153,7 @@ class Play(RuleBasedStateMachine):
     def no_backend_can_take_it(self, data: st.DataObject) -> None:
         node = data.draw(st.sampled_from(sorted(self.world.queued)))
         del self.world.queued[node]
-        if self.board.records[node].state is State.QUEUED:
+        if self.board.records.of[node].state is State.QUEUED:
             self.world.take(events.Unplaced(node, ValueError("no backend")))
 
     # --- other runs ---
@@ -251,11 +252,11 @@ class Play(RuleBasedStateMachine):
     def what_waits_at_the_end_depends_on_a_failure(self) -> None:
         if self.board.records.active == 0 and not self.board.stopping:
             for node in self.nodes(State.WAITING):
-                assert any(self.board.records[up].state is not State.DONE for up in self.upstreams[node])
+                assert any(self.board.records.of[up].state is not State.DONE for up in self.upstreams[node])
                 assert self.fails_above(node), f"node {node} waits for ever"
 
     def fails_above(self, node: int) -> bool:
-        state = self.board.records[node].state
+        state = self.board.records.of[node].state
         return state is State.FAILED or any(self.fails_above(up) for up in self.upstreams[node])
 
     def teardown(self) -> None:
@@ -267,7 +268,7 @@ class Play(RuleBasedStateMachine):
                 break
             for node in list(self.board.records.elsewhere):
                 self.world.take(events.Freed([node]))
-            queued = [n for n in self.world.queued if self.board.records[n].state is State.QUEUED]
+            queued = [n for n in self.world.queued if self.board.records.of[n].state is State.QUEUED]
             self.world.queued.clear()
             if queued:
                 self.world.claims.update(queued)
@@ -320,7 +321,7 @@ def test_lost_attempts_are_bounded_and_cost_no_retry():
         assert board.take(events.Ended(one.nonce, "lost", cause=ValueError("node down")))[-1] == events.Place([0])
     (one,) = claimed(board, 0)
     effects = board.take(events.Ended(one.nonce, "lost", cause=ValueError("node down")))
-    assert board.records[0].state is State.FAILED
+    assert board.records.of[0].state is State.FAILED
     assert any(isinstance(effect, events.Fail) for effect in effects)
 
 
@@ -339,7 +340,7 @@ def test_what_was_cancelled_by_somebody_else_fails_and_by_ourselves_is_dropped()
     board.take(events.Ended(first.nonce, "cancelled"))
     board.take(events.Stopped())
     board.take(events.Ended(second.nonce, "cancelled"))
-    assert [board.records[node].state for node in (0, 1)] == [State.FAILED, State.DROPPED]
+    assert [board.records.of[node].state for node in (0, 1)] == [State.FAILED, State.DROPPED]
 
 
 def test_first_failure_takes_back_what_has_not_started():
@@ -354,7 +355,7 @@ def test_first_failure_takes_back_what_has_not_started():
 @pytest.mark.parametrize("before", State)
 def test_a_move_that_is_not_in_the_table_is_a_bug_that_is_told(before: State):
     board = board_of({0: []})
-    board.records[0].state = before
+    board.records.of[0].state = before
     for after in set(State) - LEGAL[before]:
         with pytest.raises(AssertionError, match="cannot become"):
             board.records.move(0, after)

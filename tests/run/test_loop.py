@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -362,3 +365,213 @@ def test_job_tells_what_a_backend_needs(puppet):
     assert job.label.replace("-", "").replace("_", "").isalnum()
     assert job.directory.name == str(Told().task_id)
     assert made[0].closed == [False]
+
+
+# --- what ends, or raises, where nobody expects it ---
+
+
+class Good(TaskBase, backend="thread"):
+    def run_task(self) -> int:
+        return 1
+
+
+class Both(TaskBase, backend="thread"):
+    parts: RequiresList[int]
+
+    def __init__(self, part: TaskBase[Any]):
+        self.parts = [Good(), part]
+
+    def run_task(self) -> int:
+        return sum(self.parts)
+
+
+@pytest.fixture
+def beside_thread(puppet, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[BackendContext], Any]], None]:
+    """Put a backend named `puppet` in place that leaves the others where they are."""
+
+    def place(make: Callable[[BackendContext], Any]) -> None:
+        plugin = BackendPlugin("puppet", "Breaks.", Portable, make)
+        real = Plugins.backend
+        monkeypatch.setattr(
+            Plugins, "backend", lambda self, name: plugin if name == "puppet" else real(self, name)
+        )
+
+    return place
+
+
+def assert_that_only_its_own_task_fails(part: TaskBase[Any], match: str) -> None:
+    with pytest.raises(FailedTaskError, match=match) as caught:
+        Both(part).run_graph(on_error="continue")
+    assert caught.value.task is part
+    assert Good().get_task_result() == 1
+
+
+class OnPuppet(TaskBase, backend="puppet"):
+    def run_task(self) -> int:
+        return 1
+
+
+class Choosy(TaskBase, backend="thread", backend_options=lambda task, attempt: {}[attempt]):
+    def run_task(self) -> int:
+        return 1
+
+
+def test_options_that_cannot_be_computed_fail_their_own_task(cache: Any):
+    assert_that_only_its_own_task_fails(Choosy(), r"backend_options raised KeyError for Choosy\(\), attempt 0: 0")
+
+
+def raise_from_factory(context: BackendContext) -> Any:
+    raise ZeroDivisionError("division by zero")
+
+
+def exit_from_factory(context: BackendContext) -> Any:
+    raise SystemExit("bad arguments")
+
+
+def make_one_that_says_nothing(context: BackendContext) -> Any:
+    return object()
+
+
+def make_one_without_room(context: BackendContext) -> Any:
+    return Puppet(context, Puppet.run, Capabilities(window=0))
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        pytest.param(raise_from_factory, "puppet cannot be made: ZeroDivisionError: division by zero", id="raises"),
+        pytest.param(exit_from_factory, "puppet cannot be made: SystemExit: bad arguments", id="exits"),
+        pytest.param(make_one_that_says_nothing, "puppet cannot be made: AttributeError", id="no capabilities"),
+        pytest.param(make_one_without_room, "window=0.* so that no job could run", id="no room"),
+    ],
+)
+def test_backend_that_cannot_be_made_fails_its_own_tasks(beside_thread, make: Callable[..., Any], match: str):
+    beside_thread(make)
+    assert_that_only_its_own_task_fails(OnPuppet(), match)
+
+
+def test_backend_that_would_exit_fails_its_own_tasks(beside_thread, caplog: pytest.LogCaptureFixture):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        raise SystemExit("usage: client [OPTIONS]")
+
+    beside_thread(lambda context: Puppet(context, submit, Capabilities()))
+    assert_that_only_its_own_task_fails(OnPuppet(), "the backend puppet broke: SystemExit: usage: client")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [ValueError("no such field"), SystemExit(2)])
+def test_backend_whose_own_thread_ends_fails_its_own_tasks(beside_thread, error: BaseException):
+    def follow() -> None:
+        raise error
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            backend.report.accepted(job, "1")
+        threading.Thread(target=follow).start()
+
+    beside_thread(lambda context: Puppet(context, submit, Capabilities()))
+    assert_that_only_its_own_task_fails(OnPuppet(), f"a thread of it ended by {type(error).__name__}")
+
+
+def test_backend_learns_that_the_run_is_to_end_while_a_call_waits(beside_thread):
+    interrupted = threading.Event()
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert contexts[0].closing.wait(60)
+        interrupted.set()
+
+    def make(context: BackendContext) -> Puppet:
+        contexts.append(context)
+        return Puppet(context, submit, Capabilities())
+
+    contexts: list[BackendContext] = []
+    beside_thread(make)
+    with pytest.raises(KeyboardInterrupt):
+        OnPuppet().run_graph()
+    assert interrupted.wait(60)
+
+
+def test_held_job_that_ended_meanwhile_is_not_submitted_again(puppet, monkeypatch: pytest.MonkeyPatch):
+    from taskproc.run import caller
+
+    monkeypatch.setattr(caller, "_FIRST_PAUSE", 0.05)
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        if len(backend.seen) == 1:
+            threading.Timer(0.01, backend.run, [jobs[:1]]).start()
+            msg = "busy, but it took one"
+            raise BackendUnavailable(msg)
+        backend.run(jobs)
+
+    made = puppet(submit)
+    assert run(All(2)) == (1, 3)
+    nonces = [job.nonce for jobs in made[0].seen[1:] for job in jobs]
+    assert made[0].seen[0][0].nonce not in nonces
+
+
+def test_jobs_that_wait_are_offered_again_though_new_ones_come(puppet, monkeypatch: pytest.MonkeyPatch):
+    from taskproc.run import caller
+
+    monkeypatch.setattr(caller, "_FIRST_PAUSE", 0.2)
+    refused: list[str] = []
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if job.task.endswith(".Step") and not refused:
+                refused.append(job.nonce)
+                msg = "busy"
+                raise BackendUnavailable(msg)
+        backend.run(jobs)
+
+    made = puppet(submit, window=1)
+    assert run(All(3)) == (3, 4)
+    assert refused[0] in {job.nonce for jobs in made[0].seen[1:] for job in jobs}
+
+
+def test_forced_task_is_not_done_by_what_it_replaces(puppet):
+    from taskproc.run.request import RunRequest
+    from taskproc.run.run import run as run_request
+
+    puppet(Puppet.run)
+    Step(3).run_graph(backend="puppet")
+    with beside_another_run():
+        _, stats = run_request(Step(3), RunRequest(backend="puppet", force=True))
+        assert stats["stats"] == {Step.task_name: 1}
+
+
+def test_forced_task_that_cannot_start_fails(puppet):
+    from taskproc.run.request import RunRequest
+    from taskproc.run.run import run as run_request
+
+    able = [True]
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        if able[0]:
+            backend.run(jobs)
+        else:
+            for job in jobs:
+                backend.report.finished(job, Outcome("ended", "no such image", exit_code=125))
+
+    puppet(submit)
+    Step(3).run_graph(backend="puppet")
+    able[0] = False
+    with pytest.raises(FailedTaskError, match="no such image"):
+        run_request(Step(3), RunRequest(backend="puppet", force=True))
+
+
+@contextmanager
+def beside_another_run() -> Iterator[None]:
+    """Be beside a run of the same cache that has nothing to do with ours."""
+    from taskproc.runs.claims import Claims, standing
+    from taskproc.runs.ledger import RunDirectory
+    from taskproc.tasks.in_use import current_cache
+
+    runs = current_cache().runs
+    directory = RunDirectory(runs, "Another()")
+    claims = Claims(runs, directory.run, standing(runs))
+    try:
+        yield
+    finally:
+        claims.close()
+        directory.close(keep=False)
