@@ -131,13 +131,12 @@ class ClassStore:
         """Drop one result, wherever it lies."""
         self.packed.discard([digest])
         for id in self.ids.lookup([digest]).values():
-            files.remove(f"{self.instance_directory(id)}/{files.RESULT}")
+            files.remove_result(self.instance_directory(id))
 
     def remove(self, ids: Iterable[int], digests: Sequence[bytes]) -> None:
         """Remove the directories of tasks, and packed results, for good; ids are not used again."""
         for id in ids:
-            # The result goes first, so that a directory that is half removed holds none.
-            files.remove(f"{self.instance_directory(id)}/{files.RESULT}")
+            files.clean(self.instance_directory(id))
             files.remove(self.instance_directory(id))
         if digests:
             self.packed.discard(digests)
@@ -151,6 +150,7 @@ class ClassStore:
             files.clean(directory, keep=(files.ARGS, files.DATA))
             data = f"{directory}/{files.DATA}"
             if os.path.isdir(data) and not os.path.islink(data):
+                files.unlock(data)
                 for name in os.listdir(data):
                     files.remove(f"{data}/{name}")
 
@@ -229,12 +229,7 @@ class ClassStore:
         return f"{self.directory}/results.cleared"
 
     def _remove_cleared(self) -> None:
-        import shutil
-
-        try:
-            shutil.rmtree(self._cleared)
-        except FileNotFoundError:
-            pass
+        files.remove(self._cleared)
 
     def _peek_tree(self, digest: bytes, id: int | None) -> Meta | None:
         if id is None:

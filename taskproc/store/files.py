@@ -13,6 +13,7 @@ from functools import partial
 
 from ..base.errors import ResultUnreadableError, TaskprocError
 from ..base.lean import NamedTuple, pickle, struct
+from ..base.telling import told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ ATTEMPT = "attempt."
 MOST_LINKS = 1000
 SPILL = 1 << 16
 _CHUNK = 1 << 20
+
+_OWN = 0o700  # what the owner of a directory may do with it
 
 _META = struct.Struct("<16s16s16s16sdQQ")
 _HEAD = struct.Struct("<3sBIBBHccH")  # magic and method, flags, time, extra flags, system, length, subfield id, length
@@ -209,7 +212,7 @@ def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWri
         raise
     except Exception as error:
         writer.discard()
-        msg = f"the result, of type {type(value).__qualname__}, cannot be pickled: {type(error).__name__}: {error}"
+        msg = f"the result, of type {type(value).__qualname__}, cannot be pickled: {told(error)}"
         raise pickle.PicklingError(msg) from error
     return writer
 
@@ -324,6 +327,7 @@ def clean(directory: str, keep: Sequence[str] = (), attempt: str = "") -> None:
         attempt: The nonce of the attempt whose file stays; without one, all such files stay.
     """
     try:
+        unlock(directory)
         names = os.listdir(directory)
     except FileNotFoundError:
         return
@@ -337,15 +341,50 @@ def clean(directory: str, keep: Sequence[str] = (), attempt: str = "") -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file or a directory with all in it; it may be gone already."""
+    """Remove a file or a directory with all in it; it may be gone already.
+
+    Directories in it that their own owner may not write to are made writable; the one around it is left as it is.
+    """
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
     except (IsADirectoryError, PermissionError):
+        if os.path.islink(path) or not os.path.isdir(path):
+            raise
         import shutil
 
-        shutil.rmtree(path, ignore_errors=False)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            _unlock_all(path)
+            shutil.rmtree(path)
+
+
+def unlock(directory: str) -> None:
+    """Let the owner of a directory read it, write to it and enter it, if it is ours."""
+    mode = os.stat(directory).st_mode
+    if mode & _OWN != _OWN:
+        try:
+            os.chmod(directory, mode & 0o7777 | _OWN)
+        except PermissionError:  # somebody else's; what is done in it next tells
+            pass
+
+
+def _unlock_all(path: str) -> None:
+    """Unlock a directory and all below it, but nothing that links lead to."""
+    unlock(path)
+    with os.scandir(path) as entries:
+        inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for directory in inner:
+        _unlock_all(directory)
+
+
+def remove_result(directory: str) -> None:
+    """Remove the result in an instance directory, if there is one."""
+    if os.path.exists(path := f"{directory}/{RESULT}"):
+        unlock(directory)
+        remove(path)
 
 
 def write_text(path: str, text: str) -> None:
@@ -363,7 +402,7 @@ def save_failure(directory: str, nonce: str, failure: Mapping[str, Any], pickled
 
     os.makedirs(directory, exist_ok=True)
     for name, content in ((FAILURE_PICKLE, pickled), (FAILURE, json.dumps({"nonce": nonce, **failure}).encode())):
-        temporary = f"{directory}/{name}.{nonce}.tmp"
+        temporary = f"{directory}/{name}.{os.urandom(8).hex()}.tmp"  # the guards of two processes may tell at once
         with open(temporary, "wb") as file:
             file.write(content)
         os.replace(temporary, f"{directory}/{name}")
@@ -459,7 +498,7 @@ def _load_large(path: str, file: Any, whose: str) -> Any:
 
 def _unreadable(whose: str, error: Exception) -> ResultUnreadableError:
     msg = (
-        f"the result of {whose} cannot be unpickled here: {type(error).__name__}: {error}. "
+        f"the result of {whose} cannot be unpickled here: {told(error)}. "
         "Run it where its classes can be imported, or clear it."
     )
     return ResultUnreadableError(msg)

@@ -5,6 +5,9 @@ import gzip
 import json
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 from taskproc.base.errors import ResultUnreadableError
 from taskproc.store import files
 from taskproc.store.files import SPILL, DamagedResultError, Meta, ResultWriter
+from tests.support import ScriptRunner
 
 META = Meta(b"i" * 16, b"s" * 16, b"u" * 16, b"c" * 16, 1.5, 1234, 0)
 SMALL, LARGE = {"a": [1, 2]}, os.urandom(3 * SPILL)
@@ -190,3 +194,62 @@ def test_object_that_cannot_be_read_is_empty(tmp_path: Path, content: bytes, fou
     (tmp_path / "o.json").write_bytes(content)
     assert files.read_object(str(tmp_path / "o.json")) == found
     assert files.read_object(str(tmp_path / "none.json")) == {}
+
+
+LOCKED = """
+    import sys
+    from taskproc import TaskBase
+
+    class Locks(TaskBase):
+        def run_task(self) -> int:
+            inner = self.task_directory / "modules" / "inner"
+            inner.mkdir(parents=True)
+            for place in (inner, inner.parent, self.task_directory):
+                (place / "file").write_text("x")
+                place.chmod(0o000 if place.name == "inner" else 0o555)
+            return 1
+
+    if __name__ == "__main__":
+        print(Locks().run_graph(backend="thread"))
+        if sys.argv[1] == "again":
+            (Locks().task_directory.parent / "result.pkl.gz").unlink()
+            print(Locks().run_graph(backend="thread"))
+        elif sys.argv[1] == "clear":
+            Locks().clear_task()
+        else:
+            Locks.clear_all_tasks()
+"""
+
+
+def without_roots_power(argv: list[str]) -> list[str]:
+    """Have modes of files count, which root's processes may pass over."""
+    if os.geteuid() != 0:
+        return argv
+    if shutil.which("setpriv") is None:
+        pytest.skip("root needs setpriv to be an ordinary user")
+    powers = "-dac_override,-dac_read_search,-fowner"
+    return ["setpriv", "--bounding-set", powers, "--inh-caps", powers, *argv]
+
+
+@pytest.mark.parametrize("how", ["again", "clear", "clear all"])
+def test_directories_that_a_task_made_read_only_do_not_stand_in_the_way(run_script: ScriptRunner, how: str):
+    script = run_script.write(LOCKED, "locks.py")
+    done = run_script.run(without_roots_power([sys.executable, str(script), how]))
+    assert done.out == ("1\n1\n" if how == "again" else "1\n")
+    run_script.run(["chmod", "-R", "u+rwX", str(run_script.cache)])
+
+
+def test_file_in_a_directory_that_is_closed_to_us_is_not_removed_by_opening_it(tmp_path: Path):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "file").touch()
+    closed.chmod(0o555)
+    try:
+        code = f"from taskproc.store.files import remove; remove({str(closed / 'file')!r})"
+        done = subprocess.run(
+            without_roots_power([sys.executable, "-c", code]), capture_output=True, text=True, check=False
+        )
+        assert "PermissionError" in done.stderr
+        assert (closed / "file").exists()
+    finally:
+        closed.chmod(0o755)
