@@ -3,7 +3,8 @@
 A frame is eight bytes of little-endian length and as many bytes of content. To a worker, a frame's content is a
 group of payloads, made with `pack_group`. From a worker, it is the pickled `(nonce, Outcome)` of one payload, in the
 group's order, or `(nonce, "nested")` when a task runs a graph of its own: the payloads behind it come back
-unstarted, as `(nonce, "returned")`, and the worker itself is busy for as long as that takes.
+unstarted, as `(nonce, "returned")`, and the worker itself is busy for as long as that takes. An empty group asks a
+worker for all that it has not begun; that comes back in the same way.
 """
 from __future__ import annotations
 
@@ -12,27 +13,7 @@ from itertools import accumulate
 
 from .lean import struct
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import BinaryIO
-
 _LENGTH = struct.Struct("<Q")
-
-
-def write_frame(stream: BinaryIO, content: bytes) -> None:
-    """Write one frame, and flush."""
-    stream.write(_LENGTH.pack(len(content)) + content)
-    stream.flush()
-
-
-def read_frame(stream: BinaryIO) -> bytes | None:
-    """Read one frame; None at the end of the stream, also when it ends in the middle of one."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    content = stream.read(length)
-    return content if len(content) == length else None
 
 
 class FrameBuffer:

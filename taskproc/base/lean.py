@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from _thread import start_new_thread as start_thread
     from contextvars import ContextVar
     from hashlib import blake2b
+    from queue import Empty, SimpleQueue
     from threading import Lock, local
     from typing import Generic, NamedTuple, TypeVar, cast, overload
 else:
     import _struct as struct
     from _contextvars import ContextVar
+    from _queue import Empty, SimpleQueue
     from _thread import _local as local
     from _thread import allocate_lock as Lock
     from _thread import start_new_thread as start_thread
@@ -62,9 +64,11 @@ else:
 
 __all__ = [
     "ContextVar",
+    "Empty",
     "Generic",
     "Lock",
     "NamedTuple",
+    "SimpleQueue",
     "TypeVar",
     "blake2b",
     "cast",

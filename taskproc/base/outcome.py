@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .exit_status import read_return_code
+from .telling import told
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,17 @@ class Outcome:
         Outcome(kind='ended', reason='killed by SIGKILL', exit_code=None, signal=9, host='')
         """
         return cls("ended", *read_return_code(return_code, reason))
+
+    @classmethod
+    def of_error(cls, kind: Literal["rejected", "lost"], error: BaseException, what: str = "") -> Outcome:
+        """Say that an attempt was not taken, or was lost, by an exception; one whose own text fails will do.
+
+        Args:
+            kind: As above.
+            error: The exception.
+            what: What failed by it.
+
+        >>> Outcome.of_error("rejected", OSError("no space"))
+        Outcome(kind='rejected', reason='OSError: no space', exit_code=None, signal=None, host='')
+        """
+        return cls(kind, f"{what}: {told(error)}" if what else told(error))

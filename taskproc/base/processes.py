@@ -29,12 +29,12 @@ def end_process_trees(pids: Iterable[int], grace: float = 0.0) -> None:
     victims: dict[int, psutil.Process] = {}
     for pid in pids:
         try:
-            process = psutil.Process(pid)
-            victims[pid] = process
-            victims.update((child.pid, child) for child in process.children(recursive=True))
+            victims[pid] = psutil.Process(pid)
         except psutil.Error:
             continue
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(psutil.Error, OSError):  # where /proc cannot be read, the process alone must do
+            victims.update((child.pid, child) for child in victims[pid].children(recursive=True))
+        with contextlib.suppress(psutil.Error, OSError):
             if os.getpgid(pid) == pid:
                 victims.update((member.pid, member) for member in _group(pid))
     if grace:
@@ -71,5 +71,5 @@ def _send(processes: Iterable[psutil.Process], number: int) -> None:  # type: ig
     import psutil
 
     for process in processes:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             process.send_signal(number)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import BackendError, TaskLostError, WorkerDiedError
 from ..base.outcome import Outcome
+from ..base.telling import words_of
 from ..store import files
 from ..tasks.failed import FailedTaskError
 from ..work.worker import unpickle_failure
@@ -37,7 +38,7 @@ def cause_of(outcome: Outcome, directory: str, nonce: str) -> BaseException:
 
 def failed_task(task: Node, cause: BaseException, directory: str) -> FailedTaskError:
     """Make the error of one failed task."""
-    summary = str(cause) or type(cause).__name__
+    summary = words_of(cause) or type(cause).__name__
     kind = "" if isinstance(cause, (WorkerDiedError, BackendError, TaskLostError)) else f"{type(cause).__name__}: "
     lines = [f"{task!r} failed: {kind}{summary}", f"  arguments: {task.task_args}", f"  directory: {directory}"]
     tail = last_lines(f"{directory}/{files.STDERR}")

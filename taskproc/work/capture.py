@@ -25,8 +25,10 @@ class DescriptorCapture:
 
     def __init__(self, scratch: str) -> None:
         os.makedirs(scratch, exist_ok=True)
-        _flush()
-        self._scratch = {fd: f"{scratch}/{os.uname().nodename}-{os.getpid()}.{name}" for fd, name in NAMES.items()}
+        flush()
+        # Containers on one machine may share its name, and each has a process of its own with number 1.
+        own = f"{os.uname().nodename}-{os.getpid()}-{os.urandom(8).hex()}"
+        self._scratch = {fd: f"{scratch}/{own}.{name}" for fd, name in NAMES.items()}
         self._lock = Lock()
         self._delivered: set[int] = set()
         self._target: Callable[[], str] | None = None
@@ -43,12 +45,12 @@ class DescriptorCapture:
 
     def any_output(self) -> bool:
         """Whether the task has written anything so far."""
-        _flush()
+        flush()
         return bool(self._delivered) or any(self._size(fd) != 0 for fd in NAMES)
 
     def end(self) -> None:
         """End a task: bring its output to its directory."""
-        _flush()
+        flush()
         with self._lock:
             for fd in NAMES:
                 if fd in self._delivered or self._size(fd) != 0:
@@ -104,7 +106,8 @@ class DescriptorCapture:
             return -1
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write out what Python, and C, still hold of the output."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -13,6 +13,7 @@ from ..base.frames import read_element, unpack_group
 from ..store import files
 from .file import run_alone
 from .handover import read_payload
+from .worker import Attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ def main(staged: str, index: str, variable: str = "", first: str = "0", start: s
     for number in range(int(start), len(payloads)):
         rest = _Rest([staged, str(element), "", "0", str(number + 1)], needed=number + 1 < len(payloads))
         assignment, body = read_payload(payloads[number])
+        if not Attempt(assignment, b"").claim():
+            codes.append(BEGUN_BEFORE)  # it was taken back, or another copy of this worker has it, and will tell
+            continue
         ended = run_alone(assignment, body, on_nested=rest.start)
-        if ended.exit_code is None:
-            codes.append(BEGUN_BEFORE)  # another copy of this worker has it, and will say how it ended, if it lives
-        else:
-            codes.append(int(ended.exit_code != 0))
-            _mark(staged, assignment.nonce, ended)
+        codes.append(int(ended.exit_code != 0))
+        _mark(staged, assignment.nonce, ended)
         if rest.process is not None:
             codes.append(rest.process.wait())
             break
@@ -99,7 +100,8 @@ def _leave(status: int, open_before: list[str]) -> NoReturn:
 
 def _mark(staged: str, nonce: str, ended: Ended) -> None:
     """Leave a job's end mark, with the reason for its end as content."""
-    path = f"{staged}/ended/{nonce}-{ended.exit_code}"
+    code = 128 + (ended.signal or 0) if ended.exit_code is None else ended.exit_code  # as a shell has it
+    path = f"{staged}/ended/{nonce}-{code}"
     if not ended.reason:
         files.write_text(path, "")
         return

@@ -42,7 +42,7 @@ def run_assignment(
 
 
 def cancel_execution(nonce: str) -> None:
-    """End the process of its own that an attempt runs in, if `execute` gave it one; else do nothing.
+    """End the process of its own that `execute` gives to an attempt, or keep it from starting; else do nothing.
 
     Args:
         nonce: The attempt's, as in `Job.nonce`.

@@ -20,8 +20,16 @@ _watch: Watch | None = None
 
 
 def main(path: str) -> None:
-    """Run the payload in a file, behind a prefix command; what prefix commands print stays theirs."""
-    with open(path, "rb") as file:
+    """Run the payload in a file, behind a prefix command; what prefix commands print stays theirs.
+
+    A prefix may start several of these, as `srun -n3` does: whoever renames the file runs it.
+    """
+    taken = f"{path}.taken"
+    try:
+        os.rename(path, taken)
+    except FileNotFoundError:
+        return
+    with open(taken, "rb") as file:
         assignment, body = read_payload(file.read())
     ended = run_alone(assignment, body, direct=False, on_nested=partial(_show_nesting, os.path.dirname(path)))
     sys.exit(ended.exit_code or 0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from ..base.errors import ResultNotFoundError, TaskprocError
 from ..base.lean import NamedTuple, pickle
+from ..base.telling import told
 from ..base.version import __version__
 from ..store import cache, files
 from ..tasks.location import Location
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..tasks.node import Node
 
 _missing = object()
+_process = os.urandom(8).hex()  # of all processes on all machines, since two containers may both have a number 1
 
 
 class Assignment(NamedTuple):
@@ -141,7 +143,7 @@ def register_here(cls: type) -> str:
         from weakref import WeakValueDictionary
 
         _here = WeakValueDictionary()
-    token = f"{os.getpid()}-{id(cls)}"
+    token = f"{_process}-{os.getpid()}-{id(cls)}"  # with the number: a fork has other objects where ours are
     _here[token] = cls
     return token
 
@@ -252,7 +254,7 @@ def _unpickle_body(body: bytes) -> Any:
     try:
         return pickle.loads(body)
     except Exception as error:
-        msg = f"the task cannot be unpickled on its worker: {type(error).__name__}: {error}"
+        msg = f"the task cannot be unpickled on its worker: {told(error)}"
         raise TaskprocError(msg) from error
 
 
@@ -266,7 +268,7 @@ def _resolve(ref: ClassRef) -> type[Node]:
         __import__(ref.module)  # importlib would have to be imported first
         cls = sys.modules[ref.module]
     except Exception as error:
-        msg = f"the module {ref.module!r} cannot be imported on the worker: {type(error).__name__}: {error}"
+        msg = f"the module {ref.module!r} cannot be imported on the worker: {told(error)}"
         raise TaskprocError(msg) from error
     for part in ref.qualname.split("."):
         cls = getattr(cls, part)

@@ -3,32 +3,26 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections import deque
-from collections.abc import Iterable
 from functools import partial
 
 from ..base.ended import Ended
-from ..base.frames import frame, read_frame, unpack_group
-from ..base.lean import Lock, pickle, start_thread
+from ..base.frames import FrameBuffer, frame, unpack_group
+from ..base.lean import Empty, Lock, SimpleQueue, pickle, start_thread
 from . import worker
 from .capture import DescriptorCapture
 from .execute import run_assignment
 from .handover import read_payload
 from .watch import Watch, detach_stdin, hold_run
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from queue import SimpleQueue
-    from typing import BinaryIO
-
+_READ = 1 << 20
 
 
 def main(run_directory: str) -> None:
     """Run payloads from the standard input until it ends, answering each on what was the standard output."""
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    incoming = os.fdopen(os.dup(0), "rb", buffering=1 << 16)
+    signal.signal(signal.SIGINT, _leave_it_to_the_driver)
+    incoming = os.dup(0)
     answers = os.dup(1)
     life = os.dup(0)
     detach_stdin()
@@ -40,26 +34,28 @@ def main(run_directory: str) -> None:
     os._exit(0)
 
 
-class _Server:
-    """Feeds one worker process from its driver."""
+def _leave_it_to_the_driver(*_: object) -> None:
+    """Do nothing at Ctrl-C. To ignore the signal would not do: what tasks start would ignore it for life."""
 
-    def __init__(self, incoming: BinaryIO, answers: int, watch: Watch) -> None:
+
+class _Server:
+    """Feeds one worker process from its driver.
+
+    A thread of its own reads, so that the driver can take back what waits behind a long task.
+    """
+
+    def __init__(self, incoming: int, answers: int, watch: Watch) -> None:
         self._incoming = incoming
         self._answers = answers
         self._watch = watch
-        self._group: deque[bytes] = deque()
         self._lock = Lock()
         self._nesting = False
-        self._arrivals: SimpleQueue[bytes | None] | None = None
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
 
     def run(self) -> None:
-        while (content := self._next()) is not None:
-            self._group.extend(unpack_group(content))
-            while self._group:
-                self._run_one(self._group.popleft())
-
-    def _next(self) -> bytes | None:
-        return read_frame(self._incoming) if self._arrivals is None else self._arrivals.get()
+        start_thread(self._read, ())
+        while (payload := self._waiting.get()) is not None:
+            self._run_one(payload)
 
     def _run_one(self, payload: bytes) -> None:
         assignment, body = read_payload(payload)
@@ -73,24 +69,30 @@ class _Server:
         """Hand back all that waits behind a task that runs a graph of its own, and all that comes meanwhile."""
         self._answer(nonce, "nested")
         self._nesting = True
-        waiting, self._group = self._group, deque()
-        self._hand_back(waiting)
-        if self._arrivals is None:
-            from queue import SimpleQueue
+        self._hand_back()
 
-            self._arrivals = SimpleQueue()
-            start_thread(self._read_on, (self._arrivals,))
+    def _read(self) -> None:
+        """Take in what the driver sends; an empty group asks for what waits."""
+        buffer = FrameBuffer()
+        try:
+            while data := os.read(self._incoming, _READ):
+                for content in buffer.feed(data):
+                    for payload in unpack_group(content):
+                        self._waiting.put(payload)
+                    if self._nesting or not content:
+                        self._hand_back()
+        finally:
+            self._waiting.put(None)
 
-    def _read_on(self, arrivals: SimpleQueue[bytes | None]) -> None:
-        while (content := read_frame(self._incoming)) is not None:
-            if self._nesting:
-                self._hand_back(unpack_group(content))
-            else:
-                arrivals.put(content)
-        arrivals.put(None)
-
-    def _hand_back(self, payloads: Iterable[bytes]) -> None:
-        for payload in payloads:
+    def _hand_back(self) -> None:
+        while True:
+            try:
+                payload = self._waiting.get_nowait()
+            except Empty:
+                return
+            if payload is None:  # the end, which stays last
+                self._waiting.put(None)
+                return
             self._answer(read_payload(payload)[0].nonce, "returned")
 
     def _answer(self, nonce: str, content: Ended | str) -> None:

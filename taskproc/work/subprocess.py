@@ -17,6 +17,7 @@ from ..base.ended import Ended, of_process
 from ..base.errors import PrefixError, WorkerDiedError
 from ..base.exit_status import signal_name
 from ..base.processes import end_process_trees
+from ..base.telling import told
 from ..store import files
 from .command import BOOTSTRAP
 from .worker import Attempt
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _VISIBLE = 10.0  # seconds until a result that was written on another machine must be visible here
 NESTED = "nested"
+_PAYLOAD = "payload"
 _LOOK = 0.2  # seconds between looks for the sign that a task runs a graph of its own
 _SHOWN = 2000  # characters of a failed prefix command's output that its error shows
 
@@ -37,36 +39,41 @@ _lock = threading.Lock()
 def run_apart(assignment: Assignment, body: bytes, on_nested: Callable[[], None] | None = None) -> Ended:
     """Run an attempt in a process of its own, and put the logs together.
 
-    The prefix is text for a shell, and comes first on its line; what we add to it is quoted.
+    The prefix is text for a shell, and comes first on its line; what we add to it is quoted. A filed attempt was
+    claimed before this; that process keeps its result only while the attempt's file shows that it is still ours.
     """
     prefix = assignment.prefix
     inner = assignment._replace(prefix="", packed=False, filed=True)
+    attempt = Attempt(inner, b"")
     place = f"{os.path.dirname(assignment.context)}/apart/{assignment.nonce}"
-    os.makedirs(place)
-    with open(f"{place}/payload", "wb") as file:
-        file.write(pickle.dumps((inner, body), 5))
-    os.makedirs(assignment.directory, exist_ok=True)
-    files.write_text(f"{assignment.directory}/{files.ATTEMPT}queued.{assignment.nonce}", "")
-    command = [sys.executable, BOOTSTRAP, "one", f"{place}/payload"]
-    line = f"{prefix} {shlex.join(command)}"
     try:
+        os.makedirs(place)
+    except FileExistsError:
+        return Ended("lost", "another copy of this worker has begun the attempt")
+    try:
+        with open(f"{place}/{_PAYLOAD}", "wb") as file:
+            file.write(pickle.dumps((inner, body), 5))
+        if not assignment.filed:
+            attempt.begin_filed()
+        command = [sys.executable, BOOTSTRAP, "one", f"{place}/{_PAYLOAD}"]
+        line = f"{prefix} {shlex.join(command)}"
         with _listening(f"{place}/{NESTED}", on_nested):
             code = _run(assignment.nonce, line, place)
-        return _outcome(Attempt(inner, b""), line if prefix else "", code, place)
+        return _outcome(attempt, line if prefix else "", code, place)
+    except OSError as error:  # of the disk, or no process could be started
+        return Ended(reason=told(error), exit_code=1, host=os.uname().nodename)
     finally:
         with _lock:
             _cancelled.discard(assignment.nonce)
-        for state in ("queued", "running"):
-            files.remove(f"{assignment.directory}/{files.ATTEMPT}{state}.{assignment.nonce}")
+        attempt.let_go()
         shutil.rmtree(place, ignore_errors=True)
 
 
 def cancel(nonce: str) -> None:
-    """End the process of an attempt that runs apart in this process."""
+    """End the process of an attempt that runs apart in this process; one that has none yet will get none."""
     with _lock:
+        _cancelled.add(nonce)
         pid = _running.get(nonce)
-        if pid is not None:
-            _cancelled.add(nonce)
     if pid is not None:
         end_process_trees([pid])
 
@@ -95,12 +102,15 @@ def _listening(sign: str, on_nested: Callable[[], None] | None) -> Iterator[None
 
 
 def _run(nonce: str, line: str, place: str) -> int:
+    """Run the line, and give its return code; nothing is started for an attempt that was cancelled before."""
     with open(f"{place}/stdout", "wb") as out, open(f"{place}/stderr", "wb") as err:
-        # The pipe is the worker's sign of life: it hangs up when this process is gone.
-        process = subprocess.Popen(
-            line, shell=True, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True
-        )
         with _lock:
+            if nonce in _cancelled:
+                return 0
+            # The pipe is the worker's sign of life: it hangs up when this process is gone.
+            process = subprocess.Popen(
+                line, shell=True, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True
+            )
             _running[nonce] = process.pid
         try:
             return process.wait()
@@ -115,7 +125,7 @@ def _outcome(attempt: Attempt, line: str, code: int, place: str) -> Ended:
     nonce = attempt.assignment.nonce
     if nonce in _cancelled:
         return Ended("cancelled")
-    if _wait_for_end(attempt, code):
+    if _wait_for_end(attempt, code, place):
         if line:
             _join_logs(attempt.directory, place)
         ended = of_process(code)
@@ -127,24 +137,29 @@ def _outcome(attempt: Attempt, line: str, code: int, place: str) -> Ended:
         error: Exception = PrefixError(_explain(line, code, place))
     else:
         error = WorkerDiedError(f"the worker ended with {_status(code)}, without a result")
-    begun = not attempt.claim()
-    ended = attempt.fail_beside(error) if begun else attempt.fail(error, f"{type(error).__name__}: {error}\n")
-    if line:
+    waiting = _is_waiting(place)
+    ended = attempt.fail(error, f"{told(error)}\n") if waiting else attempt.fail_beside(error)
+    if line and attempt.is_ours():
         _join_logs(attempt.directory, place)
     return ended
 
 
-def _wait_for_end(attempt: Attempt, code: int) -> bool:
+def _wait_for_end(attempt: Attempt, code: int, place: str) -> bool:
     """Whether the worker left a result or a failure; on another machine it may have, unseen yet."""
-    queued = f"{attempt.directory}/{files.ATTEMPT}queued.{attempt.assignment.nonce}"
     deadline = time.monotonic() + (_VISIBLE if code == 0 else 0.0)
     while True:
         if _committed(attempt) or files.load_failure(attempt.directory, attempt.assignment.nonce):
             return True
-        if os.path.exists(queued) or time.monotonic() >= deadline:
+        if _is_waiting(place) or time.monotonic() >= deadline:
             return False
         time.sleep(0.1)
         os.listdir(attempt.directory)
+
+
+def _is_waiting(place: str) -> bool:
+    """Whether no worker has taken the payload."""
+    # By a listing: on a network's disk, what is known of one file may be old.
+    return _PAYLOAD in os.listdir(place)
 
 
 def _committed(attempt: Attempt) -> bool:

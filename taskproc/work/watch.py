@@ -6,6 +6,7 @@ import time
 
 from ..base.errors import TaskTimeoutError
 from ..base.lean import Lock, start_thread
+from ..base.telling import told
 from . import worker
 from .worker import Attempt
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .handover import Assignment
 
 _LOOK = 0.5  # seconds between looks at a running task's clock and output
+_LEAVE = 1.0  # seconds for an idle worker to end by itself
+_FLUSH = 1.0  # seconds for a task that is to be ended to let go of what it printed
 
 
 class Watch:
@@ -48,19 +51,43 @@ class Watch:
         self._task = None
 
     def _run(self) -> None:
+        """Look, again and again: what goes wrong in one look must not end the guard."""
         while True:
-            if self._line is None:
-                time.sleep(self._pause())
-            elif self._line.hung_up(self._pause()):
-                with worker.keeping:
-                    self._end_process()
-            if self._task is not None and worker.descriptors is not None:
+            try:
+                self._wait()
+                self._show()
+                self._end_overtime()
+            except Exception:
+                time.sleep(_LOOK)
+
+    def _wait(self) -> None:
+        """Wait a moment for the driver's end, and end with it."""
+        if self._line is None:
+            time.sleep(self._pause())
+        elif self._line.hung_up(self._pause()):
+            if self._task is None:  # then it ends by itself, once what its tasks registered has been called
+                time.sleep(_LEAVE)
+            with worker.keeping:
+                self._end_process()
+
+    def _show(self) -> None:
+        """Bring the task's output so far to its directory, where people look for it."""
+        if self._task is not None and worker.descriptors is not None:
+            try:
                 worker.descriptors.show()
-            if self._time_is_up():
-                with worker.keeping:
-                    task = self._task
-                    if task is not None and self._time_is_up():
+            except Exception:  # a full disk, a task that was taken back: less than the clock, which goes on
+                pass
+
+    def _end_overtime(self) -> None:
+        if self._time_is_up():
+            with worker.keeping:
+                task = self._task
+                if task is not None and self._time_is_up():
+                    try:
                         _note_timeout(task)
+                        _flush_output()
+                        self._show()
+                    finally:
                         self._end_process()
 
     def _pause(self) -> float:
@@ -76,15 +103,38 @@ class Watch:
         """End all: the children first, while the task, which would notice, cannot keep anything any more."""
         from signal import SIGKILL
 
-        from ..base.processes import end_own_children
+        try:
+            from ..base.processes import end_own_children
 
-        end_own_children()
-        os.kill(os.getpid(), SIGKILL)
+            end_own_children()
+        finally:
+            os.kill(os.getpid(), SIGKILL)
+            # The kernel spares the first process of a container, even from itself; its end ends all others there.
+            os._exit(128 + SIGKILL)
 
 
 def _note_timeout(task: Assignment) -> None:
-    msg = f"the task ran longer than its timeout of {task.timeout:g} seconds and was ended"
-    Attempt(task, b"").fail_beside(TaskTimeoutError(msg))
+    error = TaskTimeoutError(f"the task ran longer than its timeout of {task.timeout:g} seconds and was ended")
+    attempt = worker.at_hand
+    if attempt is None:  # it runs in a process of its own, behind this one
+        Attempt(task, b"").fail_beside(error)
+    else:
+        attempt.fail(error, f"{told(error)}\n")
+
+
+def _flush_output() -> None:
+    """Have the task's buffered output written, by a thread that nobody waits for if the task holds it up."""
+    from .capture import flush
+
+    flushed = Lock()
+    flushed.acquire()
+
+    def work() -> None:
+        flush()
+        flushed.release()
+
+    start_thread(work, ())
+    flushed.acquire(timeout=_FLUSH)
 
 
 class _Line:

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from ..base import memory
 from ..base.ended import Ended
 from ..base.errors import TaskprocError
-from ..base.lean import ContextVar, pickle
+from ..base.lean import ContextVar, Lock, pickle
+from ..base.telling import told, words_of
 from ..store import files
 from ..store.files import Meta
 from .handover import apply_context, restore_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from threading import Lock
     from typing import Any, Literal
 
     from .capture import DescriptorCapture
@@ -55,6 +55,7 @@ current: ContextVar[Attempt | None] = ContextVar("taskproc_attempt", default=Non
 descriptors: DescriptorCapture | None = None
 keeping: Lock | Unguarded = Unguarded()  # held while something is kept, and for good once the process is to end
 watched = False  # whether this process has a guard that ends it in time
+at_hand: Attempt | None = None  # what runs in this process with its output captured
 
 
 class CapturedDescriptors:
@@ -100,12 +101,11 @@ class Attempt:
         self.started = 0.0
         self._body = body
         self._touched = False
+        self._touching = Lock()  # the task, threads of its own and the guard may all want the directory at once
         self._fsync = False
 
     def run(self, capture: Capture) -> Ended:
-        """Run the task, with its output where it belongs."""
-        if self.assignment.filed and not self.claim():
-            return Ended(reason="another copy of this worker runs the attempt")
+        """Run the task, with its output where it belongs; a filed attempt is claimed before that."""
         token = current.set(self)
         try:
             if capture == "fd":
@@ -131,29 +131,48 @@ class Attempt:
     def touch(self) -> str:
         """Make the instance directory, empty for this attempt, and give it."""
         if not self._touched:
-            if self.assignment.filed and not os.path.exists(self._file("running")):
-                raise SupersededError(_SUPERSEDED)
-            files.prepare(self.directory, self.assignment.args, self.assignment.deps, self.assignment.nonce)
-            self._touched = True
+            with self._touching:
+                if not self._touched:
+                    if not self.is_ours():
+                        raise SupersededError(_SUPERSEDED)
+                    files.prepare(self.directory, self.assignment.args, self.assignment.deps, self.assignment.nonce)
+                    self._touched = True
         return self.directory
 
+    def is_ours(self) -> bool:
+        """Whether the attempt, which has begun, was not taken back since."""
+        if not self.assignment.filed:
+            return True
+        return os.path.exists(self._file("running")) or os.path.exists(self._file("committing"))
+
+    def begin_filed(self) -> None:
+        """File the attempt as one that has begun, where nobody else has filed it."""
+        os.makedirs(self.directory, exist_ok=True)
+        files.write_text(self._file("running"), "")
+
+    def let_go(self) -> None:
+        """See to it that whoever still runs the attempt can keep nothing any more."""
+        files.remove(self._file("running"))
+
     def fail_beside(self, error: BaseException) -> Ended:
-        """Keep a failure of the attempt that another object or process runs, or ran."""
+        """Keep a failure of the attempt that another process runs, or ran."""
         self._touched = True
-        return self.fail(error, f"{type(error).__name__}: {error}\n")
+        return self.fail(error, f"{told(error)}\n")
 
     def fail(self, error: BaseException, text: str) -> Ended:
         """Keep a failure, and tell of it."""
         failure = {
             "type": type(error).__qualname__,
-            "message": str(error),
+            "message": words_of(error),
             "traceback": text,
             "time": time.time(),
             "host": os.uname().nodename,
             "pid": os.getpid(),
         }
-        reason = f"{type(error).__qualname__}: {error}"
+        reason = told(error)
         try:
+            if not self.is_ours():  # what lies there now is another attempt's
+                return Ended(reason=_SUPERSEDED, exit_code=1, host=os.uname().nodename)
             self.touch()
             files.save_failure(self.directory, self.assignment.nonce, failure, _pickled_exception(error, text))
         except OSError as disk:
@@ -164,11 +183,14 @@ class Attempt:
         if descriptors is None:  # somebody else's process, which goes on to other work
             with CapturedDescriptors(os.path.dirname(self.assignment.context)):
                 return self._run_with_descriptors()
+        global at_hand
+        outer, at_hand = at_hand, self
         descriptors.begin(self.touch)
         try:
             return self._run()
         finally:
             descriptors.end()
+            at_hand = outer
 
     def _run(self) -> Ended:
         assignment = self.assignment
@@ -189,7 +211,7 @@ class Attempt:
             with keeping:
                 return self._commit(value, seconds)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}\n"
+            text = f"{told(error)}\n"
             _try_to_print(text)
             return self.fail(error, text)
         finally:
@@ -237,9 +259,10 @@ def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
     """Give the exception that an attempt raised, with its traceback as its cause."""
     try:
         error: BaseException = pickle.loads(pickled)
+        str(error)  # whoever tells of it does so; one that has no text is told by its name
     except Exception:
         error = RuntimeError(f"{failure.get('type')}: {failure.get('message')}")
-    error.__cause__ = RemoteTraceback(failure.get("traceback", ""))
+    BaseException.__setattr__(error, "__cause__", RemoteTraceback(failure.get("traceback", "")))  # frozen ones, too
     return error
 
 
@@ -258,30 +281,34 @@ def _readable_traceback(error: BaseException) -> str:
     at = frames
     while at is not None and os.path.dirname(at.tb_frame.f_code.co_filename) == own:
         at = at.tb_next
-    return "".join(traceback.format_exception(type(error), error, at or frames))
+    try:
+        return "".join(traceback.format_exception(type(error), error, at or frames))
+    except Exception as failed:  # of a user's exception, or of the text of a user's module
+        return f"{told(error)}\n(its traceback cannot be shown: {type(failed).__name__})\n"
 
 
 def _pickled_exception(error: BaseException, text: str) -> bytes:
     """Pickle an exception so that it surely reads back; one that would not is told as text."""
-    error.__traceback__ = None
+    BaseException.with_traceback(error, None)  # of a frozen class, which lets nothing be set, too
     try:
         data = pickle.dumps(error, 5)
-        pickle.loads(data)
-        return data
+        if isinstance(pickle.loads(data), BaseException):
+            return data
     except Exception:
         pass
     try:
         import cloudpickle
 
         data = cloudpickle.dumps(error, 5)
-        pickle.loads(data)
-        return bytes(data)
+        if isinstance(pickle.loads(data), BaseException):
+            return bytes(data)
     except Exception:
-        return pickle.dumps(RuntimeError(f"{type(error).__qualname__}: {error}"), 5)
+        pass
+    return pickle.dumps(RuntimeError(told(error)), 5)
 
 
 def _try_to_print(text: str) -> None:
     try:
         print(text, file=sys.stderr, end="", flush=True)
-    except (OSError, ValueError):
+    except Exception:  # the stream may be the task's own
         pass

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import pickle
 import sys
@@ -22,10 +21,8 @@ from taskproc.base.frames import (
     frame,
     pack_group,
     read_element,
-    read_frame,
     unpack_group,
     write_elements,
-    write_frame,
 )
 from taskproc.base.outcome import Outcome
 from taskproc.look.pages.logs import end_of_log
@@ -63,15 +60,6 @@ class TestFrames:
         assert read_element(path, 0) == b"first"
         with pytest.raises(EOFError, match="cut short in element 2"):
             read_element(path, 2)
-
-    def test_stream_that_ends_within_a_frame_has_ended(self):
-        stream = io.BytesIO()
-        write_frame(stream, b"hello")
-        whole = stream.getvalue()
-        assert read_frame(io.BytesIO(whole)) == b"hello"
-        assert read_frame(io.BytesIO(whole[:-1])) is None
-        assert read_frame(io.BytesIO(whole[:3])) is None
-        assert read_frame(io.BytesIO(b"")) is None
 
 
 class TestThreadCapture:
@@ -213,3 +201,17 @@ def test_descriptors_are_given_back_after_a_capture(tmp_path: Path):
         os.write(1, b"lost\n")
     assert [os.fstat(fd).st_ino for fd in (1, 2)] == before
     assert worker.descriptors is None
+
+
+def test_workers_of_one_host_name_and_number_have_files_of_their_own(tmp_path: Path):
+    from taskproc.work import worker
+
+    with worker.CapturedDescriptors(str(tmp_path)):
+        first = set(os.listdir(tmp_path / "output"))
+        outer = worker.descriptors
+        with worker.CapturedDescriptors(str(tmp_path)):
+            both = set(os.listdir(tmp_path / "output"))
+        worker.descriptors = outer
+    assert len(first) == 2
+    assert len(both) == 4
+    assert not os.listdir(tmp_path / "output")
