@@ -45,13 +45,14 @@ class ExecutorBackend:
         self._capture: Literal["fd", "thread"] = "fd" if isinstance(pool, ProcessPoolExecutor) else "thread"
         self._report = context.report
         self._futures: dict[str, Future[Outcome]] = {}
+        self._cancelled: set[str] = set()
 
     def submit(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             try:
                 future = self._pool.submit(execute, job.payload(), self._capture)
             except Exception as error:
-                self._report.finished(job, Outcome("rejected", f"{type(error).__name__}: {error}"))
+                self._report.finished(job, Outcome.of_error("rejected", error))
                 continue
             self._futures[job.nonce] = future
             self._report.accepted(job, job.nonce)
@@ -61,7 +62,10 @@ class ExecutorBackend:
     def cancel(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             future = self._futures.get(job.nonce)
-            if future is not None and not future.cancel():
+            if future is None:
+                continue
+            self._cancelled.add(job.nonce)
+            if not future.cancel() and self._capture == "thread" and (job.prefix or job.timeout):
                 cancel_execution(job.nonce)
 
     def close(self, detach: bool) -> None:
@@ -70,11 +74,13 @@ class ExecutorBackend:
     def _done(self, job: Job, future: Future[Outcome]) -> None:
         self._futures.pop(job.nonce, None)
         if future.cancelled():
-            outcome = Outcome("cancelled")
+            ours = job.nonce in self._cancelled
+            outcome = Outcome("cancelled") if ours else Outcome("rejected", "the pool's owner has cancelled the task")
         elif (error := future.exception()) is not None:
-            outcome = Outcome("ended", f"{type(error).__name__}: {error}", exit_code=1)
+            outcome = Outcome("ended", Outcome.of_error("lost", error).reason, exit_code=1)
         else:
             outcome = future.result()
+        self._cancelled.discard(job.nonce)
         self._report.finished(job, outcome)
 
 

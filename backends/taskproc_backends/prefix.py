@@ -31,15 +31,14 @@ class PrefixBackend:
         self._lock = threading.Lock()
         self._running: dict[str, int] = {}
         self._cancelled: set[str] = set()
+        self._closing = False
         self._host = socket.gethostname()
 
     def submit(self, jobs: Sequence[Job]) -> None:
+        self._start_threads(len(jobs))
         for job in jobs:
             self._report.accepted(job, job.nonce)
             self._queue.put(job)
-            if len(self._threads) < self._most:
-                self._threads.append(threading.Thread(target=self._work, name="taskproc-prefix", daemon=True))
-                self._threads[-1].start()
 
     def cancel(self, jobs: Sequence[Job]) -> None:
         with self._lock:
@@ -51,22 +50,39 @@ class PrefixBackend:
         for _ in self._threads:
             self._queue.put(None)
         with self._lock:
+            self._closing = True
             pids = list(self._running.values())
         end_process_trees(pids)
+
+    def _start_threads(self, jobs: int) -> None:
+        """Start a thread for each job, as long as there are too few of them; with one at least, work goes on."""
+        while jobs and len(self._threads) < self._most:
+            thread = threading.Thread(target=self._work, name="taskproc-prefix", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError):  # the system has no room for another
+                if not self._threads:
+                    raise
+                return
+            self._threads.append(thread)
+            jobs -= 1
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
             try:
                 outcome = self._run(job)
-            except Exception as error:
-                outcome = Outcome("rejected", f"{type(error).__name__}: {error}")
+            except BaseException as error:
+                outcome = Outcome.of_error("rejected", error)
+            with self._lock:
+                self._running.pop(job.nonce, None)
+                self._cancelled.discard(job.nonce)
             self._report.finished(job, outcome)
 
     def _run(self, job: Job) -> Outcome:
         staged = self._staging.stage([[job]])
         command = self._staging.command(staged)
         with self._lock:
-            if job.nonce in self._cancelled:
+            if job.nonce in self._cancelled or self._closing:
                 return Outcome("cancelled")
             # The pipe is the worker's sign that this process lives.
             process = subprocess.Popen(
@@ -77,7 +93,6 @@ class PrefixBackend:
         with process:
             code = process.wait()
         with self._lock:
-            del self._running[job.nonce]
             if job.nonce in self._cancelled:
                 return Outcome("cancelled")
         return dict(self._staging.ended(staged)).get(job.nonce) or Outcome.of_process(code)

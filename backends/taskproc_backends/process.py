@@ -6,49 +6,29 @@ import os
 import pickle
 import selectors
 import socket
-import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from taskproc.plugin import (
     BackendContext,
     BackendPlugin,
     Capabilities,
-    FrameBuffer,
     Job,
     Outcome,
     Portable,
-    end_process_trees,
-    frame,
-    pack_group,
     seconds,
 )
-from taskproc_backends.slots import Share, Slots
+from taskproc_backends.workers import LATE, Crew, Worker
 
 _GROUP_SECONDS = 0.01  # a message to a worker holds about as much work as this
 _LARGEST_GROUP = 64
 _WINDOW = 128  # jobs held per worker, so that short ones can be handed out in groups
 _READ = 1 << 20
-_UNTIL_ENDED = 2.0
-
-
-@dataclass(eq=False)
-class _Worker:
-    """One worker process, and what was handed to it."""
-
-    process: subprocess.Popen[bytes]
-    gpus: tuple[str, ...]
-    answers: FrameBuffer = field(default_factory=FrameBuffer)
-    jobs: deque[Job] = field(default_factory=deque)
-    outgoing: bytearray = field(default_factory=bytearray)
-    nested: bool = False
-    share: Share | None = None
-    deadline: float | None = None
-    overtime: str = ""
+_TRY_AGAIN = 0.5  # seconds until a worker is started again after the system had no room for one
+_TRIES = 10  # how often, with no other worker to wait for
 
 
 class ProcessBackend:
@@ -57,18 +37,20 @@ class ProcessBackend:
     def __init__(self, context: BackendContext) -> None:
         self.capabilities = Capabilities(window=_WINDOW * context.max_workers)
         self._report = context.report
-        self._serve = list(context.serve)
         self._most = context.max_workers
-        self._slots = Slots(context.max_workers)
         self._queue: deque[Job] = deque()
-        self._workers: list[_Worker] = []
         self._cancelled: set[str] = set()
         self._host = socket.gethostname()
         self._lock = threading.Lock()
         self._closing = False
+        self._broken: BaseException | None = None
+        self._refusals = 0
+        self._start_again = 0.0
         self._selector = selectors.DefaultSelector()
         self._bell, self._ring = os.pipe()
+        os.set_blocking(self._ring, False)
         self._selector.register(self._bell, selectors.EVENT_READ, None)
+        self._crew = Crew(context.serve, context.max_workers, self._selector)
         self._thread = threading.Thread(target=self._run, name="taskproc-process", daemon=True)
         self._thread.start()
 
@@ -76,45 +58,78 @@ class ProcessBackend:
         for job in jobs:
             self._report.accepted(job, job.nonce)
         with self._lock:
-            self._queue.extend(jobs)
-        os.write(self._ring, b"s")
+            broken = self._broken
+            if broken is None:
+                self._queue.extend(jobs)
+        if broken is not None:
+            for job in jobs:
+                self._report.finished(job, Outcome.of_error("rejected", broken, "the backend 'process' has broken"))
+        self._wake()
 
     def cancel(self, jobs: Sequence[Job]) -> None:
         with self._lock:
             self._cancelled.update(job.nonce for job in jobs)
-        os.write(self._ring, b"c")
+        self._wake()
 
     def close(self, detach: bool) -> None:
         self._closing = True
-        os.write(self._ring, b"q")
+        self._wake()
         self._thread.join()
-        for worker in self._workers:
-            _close(worker.process)
-        _reap([worker.process for worker in self._workers])
+        self._crew.close()
         self._selector.close()
         os.close(self._bell)
         os.close(self._ring)
 
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # the bell has rung often enough
+            os.write(self._ring, b"!")
+
     # --- the thread that waits for workers ---
 
     def _run(self) -> None:
-        while not self._closing:
-            for key, mask in self._selector.select(self._pause()):
-                worker = key.data
-                if worker is None:
-                    os.read(self._bell, _READ)
-                elif mask & selectors.EVENT_WRITE:
-                    self._write(worker)
-                else:
-                    self._read(worker)
-            if self._cancelled:
-                self._carry_out_cancels()
-            self._end_overtime()
-            self._hand_out()
+        try:
+            while not self._closing:
+                self._turn()
+        except BaseException as error:
+            self._give_up(error)
+
+    def _turn(self) -> None:
+        for key, mask in self._selector.select(self._pause()):
+            worker = key.data
+            if worker is None:
+                os.read(self._bell, _READ)
+            elif worker.gone:
+                continue
+            elif mask & selectors.EVENT_WRITE:
+                self._crew.write(worker)
+            else:
+                self._read(worker)
+        if self._cancelled:
+            self._carry_out_cancels()
+        self._end_overtime()
+        self._hand_out()
+        self._take_back()
+
+    def _give_up(self, error: BaseException) -> None:
+        """End in reports: nobody may wait for what this thread can no longer do."""
+        with self._lock:
+            self._broken = error
+            lost, self._queue = list(self._queue), deque()
+        for worker in self._crew:
+            lost += worker.jobs
+            with contextlib.suppress(Exception):
+                worker.end()
+        for job in lost:
+            self._report.finished(job, Outcome.of_error("lost", error, "the backend 'process' broke"))
 
     def _pause(self) -> float | None:
-        deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        now = time.monotonic()
+        due = [worker.deadline for worker in self._crew if worker.deadline is not None]
+        if self._queue and self._start_again > now:
+            due.append(self._start_again)
+        if not self._queue and self._crew.has_room:
+            due += [worker.began + LATE for worker in self._crew if worker.holds_others_up]
+        return max(0.0, min(due) - now) if due else None
 
     def _hand_out(self) -> None:
         """Give what is queued to workers that are idle, or nearly so."""
@@ -123,39 +138,41 @@ class ProcessBackend:
             worker = self._free_worker(job)
             if worker is None:
                 return
-            self._send(worker, self._group(worker, job))
+            self._send(worker, self._group(job))
 
-    def _free_worker(self, job: Job) -> _Worker | None:
+    def _free_worker(self, job: Job) -> Worker | None:
         """Find an idle worker, start one, or else find one whose short jobs are nearly done."""
-        request: Portable = job.options
-        share = self._slots.take(request)
-        if share is None:
-            return self._nearly_done(job)
-        idle = [worker for worker in self._workers if not worker.jobs]
-        worker = next((worker for worker in idle if worker.gpus == share.gpus), None)
-        busy = sum(1 for worker in self._workers if not worker.nested)
-        if worker is None:
-            if busy >= self._most and idle:
-                self._retire(idle[0])
-                busy -= 1
-            if busy >= self._most:
-                self._slots.give_back(share)
-                return self._nearly_done(job)
-            worker = self._start(share)
-        worker.share = share
-        return worker
-
-    def _nearly_done(self, job: Job) -> _Worker | None:
+        now = time.monotonic()
+        try:
+            worker = self._crew.take(job.options, may_start=now >= self._start_again)
+        except (OSError, MemoryError) as error:
+            self._start_again = now + _TRY_AGAIN
+            self._go_on_with_fewer(error)
+            return None
+        if worker is not None:
+            self._refusals = 0
+            return worker
         if not _short(job) or job.options != Portable():
             return None
-        few = _group_size(job)
-        for worker in self._workers:
-            plain = not worker.nested and not worker.gpus
-            if plain and 0 < len(worker.jobs) <= few and _short(worker.jobs[0]):
-                return worker
-        return None
+        worker = self._crew.with_fewest_jobs(_group_size(job))
+        return worker if worker is not None and _short(worker.jobs[0]) else None
 
-    def _group(self, worker: _Worker, first: Job) -> list[Job]:
+    def _go_on_with_fewer(self, error: BaseException) -> None:
+        """Leave what waits to the workers that there are. Without any, it fails once that was tried for long enough."""
+        if self._crew.busy:
+            return
+        for worker in self._crew:
+            if not worker.jobs:
+                self._crew.retire(worker)  # its place may do for the one that is wanted
+        self._refusals += 1
+        if self._refusals < _TRIES:
+            return
+        with self._lock:
+            waiting, self._queue = list(self._queue), deque()
+        for job in waiting:
+            self._report.finished(job, Outcome.of_error("rejected", error, "no worker process can be started"))
+
+    def _group(self, first: Job) -> list[Job]:
         """Take from the queue what goes to a worker in one message: several jobs if they are short."""
         with self._lock:
             fair = -(-len(self._queue) // self._most)
@@ -165,103 +182,95 @@ class ProcessBackend:
                 group.append(self._queue.popleft())
         return group
 
-    def _send(self, worker: _Worker, group: list[Job]) -> None:
-        payloads = []
+    def _send(self, worker: Worker, group: list[Job]) -> None:
+        payloads, sent = [], []
         for job in group:
             try:
-                payload = job.payload()
-            except Exception as error:
-                self._report.finished(job, Outcome("rejected", f"{type(error).__name__}: {error}"))
-                continue
-            payloads.append(payload)
-            worker.jobs.append(job)
-            if len(worker.jobs) == 1:
+                payloads.append(job.payload())
+                sent.append(job)
+            except BaseException as error:  # the user's own classes are pickled here
+                self._report.finished(job, Outcome.of_error("rejected", error))
+        if sent:
+            is_idle = not worker.jobs
+            worker.jobs += sent
+            if is_idle:
                 self._head_started(worker)
-        if payloads:
-            worker.outgoing += frame(pack_group(payloads))
-            self._write(worker)
+            self._crew.send(worker, payloads)
         elif not worker.jobs:
-            self._rest(worker)
+            self._crew.rest(worker)
 
-    def _head_started(self, worker: _Worker) -> None:
+    def _take_back(self) -> None:
+        """Ask workers whose job takes longer than was thought for what waits behind it, while others have no work."""
+        if self._queue or not self._crew.has_room:
+            return
+        late = time.monotonic() - LATE
+        for worker in self._crew:
+            if worker.holds_others_up and worker.began <= late:
+                self._crew.ask_back(worker)
+
+    def _head_started(self, worker: Worker) -> None:
         job = worker.jobs[0]
         self._report.started(job, self._host, worker.process.pid)
         limit = job.options.time
-        worker.deadline = time.monotonic() + seconds(limit) if limit else None
+        worker.asked = False
+        worker.began = time.monotonic()
+        worker.deadline = worker.began + seconds(limit) if limit else None
 
-    def _write(self, worker: _Worker) -> None:
-        assert worker.process.stdin is not None
-        fd = worker.process.stdin.fileno()
-        try:
-            while worker.outgoing:
-                sent = os.write(fd, memoryview(worker.outgoing)[:_READ])
-                del worker.outgoing[:sent]
-        except BlockingIOError:
-            pass
-        except OSError:
-            worker.outgoing.clear()  # it is gone; reading from it will tell
-        self._watch_for_writing(worker, fd)
-
-    def _watch_for_writing(self, worker: _Worker, fd: int) -> None:
-        watched = fd in self._selector.get_map()
-        if worker.outgoing and not watched:
-            self._selector.register(fd, selectors.EVENT_WRITE, worker)
-        elif watched and not worker.outgoing:
-            self._selector.unregister(fd)
-
-    def _read(self, worker: _Worker) -> None:
+    def _read(self, worker: Worker) -> None:
         assert worker.process.stdout is not None
-        data = os.read(worker.process.stdout.fileno(), _READ)
+        try:
+            data = os.read(worker.process.stdout.fileno(), _READ)
+            for content in worker.answers.feed(data):
+                nonce, answer = pickle.loads(content)
+                self._answered(worker, nonce, answer)
+        except Exception as error:  # a task has written to the pipe, or an answer is too large for this process
+            worker.end(Outcome.of_error("lost", error, "its worker's answer cannot be read").reason)
+            data = b""
         if not data:
             self._died(worker)
-            return
-        for content in worker.answers.feed(data):
-            nonce, answer = pickle.loads(content)
-            self._answered(worker, nonce, answer)
 
-    def _answered(self, worker: _Worker, nonce: str, answer: Any) -> None:
+    def _answered(self, worker: Worker, nonce: str, answer: Any) -> None:
         if answer == "nested":
             worker.nested = True
-            self._give_back(worker)  # it waits for others now
+            self._crew.rest(worker)  # it waits for others now
         elif answer == "returned":
             job = next(job for job in worker.jobs if job.nonce == nonce)
+            was_head = job is worker.jobs[0]  # one that was only starting had not begun even this
             worker.jobs.remove(job)
             with self._lock:
                 self._queue.appendleft(job)
+            if was_head:
+                self._next_head(worker)
         else:
             job = worker.jobs.popleft()
             worker.nested = False
             self._report.finished(job, answer)
-            if worker.jobs:
-                self._head_started(worker)
-            else:
-                self._rest(worker)
+            self._next_head(worker)
 
-    def _died(self, worker: _Worker) -> None:
+    def _next_head(self, worker: Worker) -> None:
+        worker.deadline = None
+        if worker.jobs:
+            self._head_started(worker)
+        else:
+            self._crew.rest(worker)
+
+    def _died(self, worker: Worker) -> None:
         """Fail the job that a dead worker had begun, and queue those behind it again."""
-        self._forget(worker)
+        self._crew.forget(worker)
         code = worker.process.wait()
-        self._give_back(worker)
         if not worker.jobs:
             return
         culprit = worker.jobs.popleft()
         with self._lock:
             self._queue.extendleft(reversed(worker.jobs))
-        if culprit.nonce in self._cancelled:
+        if worker.ending not in ("", culprit.nonce):
+            outcome = Outcome("lost", "its worker was ended for the job before, which had ended just then")
+        elif culprit.nonce in self._cancelled:
             self._cancelled.discard(culprit.nonce)
             outcome = Outcome("cancelled")
         else:
-            outcome = Outcome.of_process(code, worker.overtime)
+            outcome = Outcome.of_process(code, worker.reason)
         self._report.finished(culprit, outcome)
-
-    def _rest(self, worker: _Worker) -> None:
-        worker.deadline = None
-        self._give_back(worker)
-
-    def _give_back(self, worker: _Worker) -> None:
-        if worker.share is not None:
-            self._slots.give_back(worker.share)
-            worker.share = None
 
     def _carry_out_cancels(self) -> None:
         with self._lock:
@@ -269,47 +278,22 @@ class ProcessBackend:
             self._queue = deque(job for job in self._queue if job.nonce not in self._cancelled)
             for job in dropped:
                 self._cancelled.discard(job.nonce)
-            running = {job.nonce for worker in self._workers for job in worker.jobs}
-            self._cancelled &= running
-            victims = [w for w in self._workers if w.jobs and w.jobs[0].nonce in self._cancelled]
+            self._cancelled &= {job.nonce for worker in self._crew for job in worker.jobs}
+            wanted = frozenset(self._cancelled)
         for job in dropped:
             self._report.finished(job, Outcome("cancelled"))
-        end_process_trees([worker.process.pid for worker in victims])
+        for worker in self._crew:
+            if worker.jobs and worker.jobs[0].nonce in wanted:
+                worker.end()
+            elif any(job.nonce in wanted for job in worker.jobs):
+                self._crew.ask_back(worker)
 
     def _end_overtime(self) -> None:
         now = time.monotonic()
-        for worker in self._workers:
+        for worker in self._crew:
             if worker.deadline is not None and now >= worker.deadline:
-                worker.overtime = f"it ran longer than its time of {worker.jobs[0].options.time} and was ended"
                 worker.deadline = None
-                end_process_trees([worker.process.pid])
-
-    def _start(self, share: Share) -> _Worker:
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(share.gpus)} if share.gpus else None
-        process = subprocess.Popen(
-            self._serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        os.set_blocking(process.stdin.fileno(), False)
-        worker = _Worker(process, share.gpus)
-        self._workers.append(worker)
-        self._selector.register(process.stdout.fileno(), selectors.EVENT_READ, worker)
-        return worker
-
-    def _retire(self, worker: _Worker) -> None:
-        self._forget(worker)
-        _reap([worker.process])
-
-    def _forget(self, worker: _Worker) -> None:
-        assert worker.process.stdout is not None
-        self._selector.unregister(worker.process.stdout.fileno())
-        worker.outgoing.clear()
-        assert worker.process.stdin is not None
-        if worker.process.stdin.fileno() in self._selector.get_map():
-            self._selector.unregister(worker.process.stdin.fileno())
-        self._workers.remove(worker)
-        _close(worker.process)
+                worker.end(f"it ran longer than its time of {worker.jobs[0].options.time} and was ended")
 
 
 def _short(job: Job) -> bool:
@@ -324,24 +308,6 @@ def _group_size(job: Job) -> int:
     if not _short(job):
         return 1
     return min(_LARGEST_GROUP, int(_GROUP_SECONDS / max(job.expected or 0.0, 1e-5)))
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    """Close the pipes; an idle worker ends by that."""
-    for stream in (process.stdin, process.stdout):
-        assert stream is not None
-        with contextlib.suppress(OSError):
-            stream.close()
-
-
-def _reap(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    deadline = time.monotonic() + _UNTIL_ENDED
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            end_process_trees([process.pid])
-            process.wait()
 
 
 plugin = BackendPlugin("process", "Worker processes on this machine, kept warm.", Portable, ProcessBackend)

@@ -29,30 +29,44 @@ class ThreadBackend:
         self._most = context.max_workers
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._threads = 0
+        self._begun: dict[str, bool] = {}  # of each job that has not ended
         self._cancelled: set[str] = set()
         self._lock = threading.Lock()
-        self._unfinished = 0
         self._host = socket.gethostname()
 
     def submit(self, jobs: Sequence[Job]) -> None:
         with self._lock:
-            self._unfinished += len(jobs)
+            wanted = min(self._most, len(self._begun) + len(jobs))
+        self._start_threads(wanted)
+        with self._lock:
+            self._begun.update((job.nonce, False) for job in jobs)
         for job in jobs:
             self._report.accepted(job, job.nonce)
             self._queue.put(job)
-        while self._threads < min(self._most, self._unfinished):
-            self._threads += 1
-            self._start_thread()
 
     def cancel(self, jobs: Sequence[Job]) -> None:
         """Drop what has not started, and end what runs in a process of its own; a thread cannot be ended."""
-        for job in jobs:
-            self._cancelled.add(job.nonce)
-            cancel_execution(job.nonce)
+        with self._lock:
+            self._cancelled.update(job.nonce for job in jobs if job.nonce in self._begun)
+            begun = [job for job in jobs if self._begun.get(job.nonce)]
+        for job in begun:
+            if job.prefix or job.timeout:
+                cancel_execution(job.nonce)
 
     def close(self, detach: bool) -> None:
         for _ in range(self._threads):
             self._queue.put(None)
+
+    def _start_threads(self, wanted: int) -> None:
+        """Start threads until there are so many; with one at least, work goes on."""
+        while self._threads < wanted:
+            try:
+                self._start_thread()
+            except (RuntimeError, MemoryError):  # the system has no room for another
+                if not self._threads:
+                    raise
+                return
+            self._threads += 1
 
     def _start_thread(self) -> None:
         threading.Thread(target=self._work, name="taskproc-worker", daemon=True).start()
@@ -63,22 +77,26 @@ class ThreadBackend:
         def substitute() -> None:
             """Leave this thread's place to another, since its task may wait for what comes next in the queue."""
             if not substitutes:
-                substitutes.append(True)
                 self._start_thread()
+                substitutes.append(True)
 
         while not substitutes and (job := self._queue.get()) is not None:
-            self._report.finished(job, self._outcome(job, substitute))
+            outcome = self._outcome(job, substitute)
             with self._lock:
-                self._unfinished -= 1
+                self._begun.pop(job.nonce, None)
+                self._cancelled.discard(job.nonce)
+            self._report.finished(job, outcome)
 
     def _outcome(self, job: Job, on_nested: Callable[[], None]) -> Outcome:
-        if job.nonce in self._cancelled:
-            return Outcome("cancelled")
+        with self._lock:
+            if job.nonce in self._cancelled:
+                return Outcome("cancelled")
+            self._begun[job.nonce] = True
         self._report.started(job, self._host)
         try:
             return execute(job.payload(), "thread", on_nested)
-        except Exception as error:
-            return Outcome("rejected", f"{type(error).__name__}: {error}")
+        except BaseException as error:
+            return Outcome.of_error("rejected", error)
 
 
 plugin = BackendPlugin("thread", "Threads of the driver's process.", Portable, ThreadBackend)
