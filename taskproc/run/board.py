@@ -88,7 +88,7 @@ class Board:
             events.Freed: self._freed,
             events.Found: self._found,
             events.Started: self._started,
-            events.NeverTaken: self._never_taken,
+            events.NeverTaken: lambda event: self._again(self.records.attempts.get(event.nonce)),
             events.Unseen: self._unseen,
             events.Ended: self._ended,
             events.Kept: self._kept,
@@ -176,10 +176,6 @@ class Board:
             self.records.move(node, RUNNING)
         return []
 
-    def _never_taken(self, event: events.NeverTaken) -> list[Effect]:
-        node = self.records.attempts.get(event.nonce)
-        return [] if node is None else self._again(node)
-
     def _unseen(self, event: events.Unseen) -> list[Effect]:
         node = self.records.attempts.get(event.nonce)
         if node is not None and self.records.of[node].state is not UNSEEN:
@@ -220,11 +216,13 @@ class Board:
             return [told, *self._again(node)]
         return self._fail(node, cause)
 
-    def _again(self, node: int) -> list[Effect]:
+    def _again(self, node: int | None) -> list[Effect]:
         """Let a task whose attempt is over have another one.
 
         Its claim goes back meanwhile: a task that runs a graph of its own may need this one, and holds its place.
         """
+        if node is None:
+            return []
         self._leave_limits(node)
         if self.stopping:
             self.records.move(node, DROPPED)
@@ -262,7 +260,7 @@ class Board:
             effects.append(events.Release([node]))
         if self._stop_on_failure and not self.stopping:
             self._stop()
-            effects += self._take_back()
+            effects += _take_back(self.records)
         return effects
 
     def _stop(self) -> list[Effect]:
@@ -278,14 +276,6 @@ class Board:
         self._limited.clear()
         return []
 
-    def _take_back(self) -> list[Effect]:
-        """Have those attempts ended that have not started."""
-        jobs: dict[str, list[Job]] = {}
-        for record in self.records.out():
-            if record.state is SUBMITTED and record.job is not None:
-                jobs.setdefault(record.lane, []).append(record.job)
-        return [events.TakeBack(lane, of_lane) for lane, of_lane in jobs.items()]
-
     def _leave_limits(self, node: int) -> None:
         """Give a task's places in the rate limits to those that wait for them."""
         for admitted in self._limits.leave(self._labels(node)):
@@ -299,3 +289,12 @@ class Board:
             AssertionError: It does not.
         """
         self.records.validate(self._labels, self._limits, self._begun and not self.stopping)
+
+
+def _take_back(records: Records) -> list[Effect]:
+    """Have those attempts ended that have not started."""
+    jobs: dict[str, list[Job]] = {}
+    for record in records.out():
+        if record.state is SUBMITTED and record.job is not None:
+            jobs.setdefault(record.lane, []).append(record.job)
+    return [events.TakeBack(lane, of_lane) for lane, of_lane in jobs.items()]

@@ -20,7 +20,6 @@ from ..plan.graph import TaskGraph
 from ..plugin import Job
 from ..runs.adoption import is_filed, withdraw
 from ..runs.claims import Claims
-from ..store import files
 from ..work.execute import execute
 from . import events
 from .account import Account
@@ -30,9 +29,9 @@ from .chronicle import Chronicle
 from .dispatch import Dispatch
 from .elsewhere import Elsewhere
 from .events import Event
-from .failures import cause_of
+from .judge import Judge
 from .lanes import Lanes
-from .records import QUEUED, UNSEEN
+from .records import QUEUED
 from .results import Results
 from .seats import Seats
 
@@ -40,7 +39,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _TIDY = 0.1  # seconds between releases of claims, flushes of the ledger and calls to listeners
 _FEW_ATTEMPTS = 16  # with fewer under way, somebody may be waiting for what is yet to be kept
-_LOOK = 1.0  # seconds between looks for results that may still show
 
 
 class Loop:
@@ -60,7 +58,7 @@ class Loop:
         asked_to_end: Set when somebody has asked for the run's end, though a task may have kept it from being heard.
 
     Attributes:
-        damaged: The tasks that met a damaged result.
+        judge: Judges attempts that have ended.
     """
 
     def __init__(
@@ -77,11 +75,9 @@ class Loop:
         inbox: Inbox,
         asked_to_end: threading.Event,
     ) -> None:
-        self.damaged: list[int] = []
         self._graph = graph
         self._board = board
         self._records = board.records
-        self._seats = seats
         self._results = results
         self._claims = claims
         self._elsewhere = elsewhere
@@ -89,7 +85,6 @@ class Loop:
         self._chronicle = chronicle
         self._inbox = inbox
         self._asked_to_end = asked_to_end
-        self._look_due = 0.0
         self._tidied = 0.0
         self._carry_out: dict[type, Callable[[Any], None]] = {
             events.Limit: lambda effect: chronicle.limited(effect.nodes),
@@ -103,6 +98,7 @@ class Loop:
             events.Tell: account.tell,
         }
         self._account = account
+        self.judge = Judge(graph, board, seats, results, lanes, chronicle, self.take)
 
     def run(self, dispatch: Dispatch, given_up: Mapping[int, BaseException]) -> None:
         """Run until all is done, or nothing more can be.
@@ -175,7 +171,7 @@ class Loop:
         if self._records.elsewhere:
             due.append(self._elsewhere.due)
         if self._records.unseen:
-            due.append(self._look_due)
+            due.append(self.judge.due)
         if self._claims.giving_back or self._chronicle.pending:
             due.append(self._tidied + _TIDY)
         times = [at for at in due if at is not None]
@@ -193,12 +189,8 @@ class Loop:
         now = time.monotonic()
         if self._records.elsewhere and now >= self._elsewhere.due:
             self._look_elsewhere()
-        if self._records.unseen and now >= self._look_due:
-            self._look_due = now + _LOOK
-            for node in list(self._records.unseen):
-                record = self._records.of[node]
-                if record.job is not None and record.outcome is not None:
-                    self._settle(node, record.job.nonce, record.outcome)
+        if self._records.unseen and now >= self.judge.due:
+            self.judge.look_again()
 
     def _take_in(self, message: Message) -> None:
         if message.kind == "closed":
@@ -209,7 +201,7 @@ class Loop:
             return
         record = self._records.of[node]
         if message.kind == "finished":
-            self._settle(node, message.name, message.content)
+            self.judge.settle(node, message.name, message.content)
         elif message.kind == "started":
             host, pid = message.content
             self._board.take(events.Started(message.name))  # to which there is nothing to do
@@ -246,51 +238,6 @@ class Loop:
 
     # --- the end of an attempt ---
 
-    def _settle(self, node: int, nonce: str, outcome: Outcome) -> None:
-        """Judge an attempt that has ended by what it left."""
-        record = self._records.of[node]
-        if self._may_run_on(record.lane, outcome):
-            return
-        meta = self._results.of_attempt(node, nonce, outcome)
-        if meta is None and (until := self._shows_until(node, nonce, outcome)) > time.monotonic():
-            self._look_due = self._look_due or time.monotonic() + _LOOK
-            self.take(events.Unseen(nonce, outcome, until))
-            return
-        self._chronicle.ended(nonce)
-        if record.lane:
-            self._lanes[record.lane].room_freed()
-        if meta is not None:
-            if outcome.reason or outcome.exit_code:
-                reason = outcome.reason or f"its worker ended with exit status {outcome.exit_code}"
-                _LOGGER.warning("%r kept its result, but %s", self._graph.tasks[node], reason)
-            self.take(events.Ended(nonce, "ended", meta, handed_back=bool(outcome.value)))
-            return
-        self._seats.note(node)
-        if outcome.kind in ("ended", "lost") and (found := self._results.by_others([node])):
-            self.take(events.Found(found))
-            return
-        cause = cause_of(outcome, self._seats.directory(node), nonce)
-        if isinstance(cause, files.DamagedResultError):
-            self.damaged.append(node)
-        self.take(events.Ended(nonce, outcome.kind, cause=cause))
-
-    def _may_run_on(self, lane: str, outcome: Outcome) -> bool:
-        """Whether an attempt that was to be ended could not be: the next run looks for it by its claim."""
-        unsure = outcome.kind == "cancelled" and bool(outcome.reason) and self._board.stopping
-        return unsure and bool(lane) and self._lanes[lane].capabilities.durable
-
-    def _shows_until(self, node: int, nonce: str, outcome: Outcome) -> float:
-        """Until when a result, or a failure, that a distant file system does not show yet may still show; 0: not."""
-        record = self._records.of[node]
-        if record.state is UNSEEN:
-            return record.until
-        latency = self._lanes[record.lane].capabilities.latency if record.lane else 0.0
-        if not latency or outcome.kind not in ("ended", "lost"):
-            return 0.0
-        if files.load_failure(self._seats.directory(node), nonce) is not None:
-            return 0.0
-        return time.monotonic() + latency
-
     def _never_taken(self, node: int, nonce: str) -> None:
         """Submit anew what the scheduler never had; one that started all the same is looked for again."""
         job, lane = self._records.of[node].job, self._records.of[node].lane
@@ -314,7 +261,7 @@ class Loop:
         self._lanes[name].cancel(jobs)
         for job in jobs:
             if (node := self._records.attempts.get(job.nonce, -1)) >= 0:
-                self._settle(node, job.nonce, Outcome("rejected", str(error)))
+                self.judge.settle(node, job.nonce, Outcome("rejected", str(error)))
 
     # --- now and then ---
 
@@ -349,7 +296,7 @@ class Loop:
             outcome = execute(job.payload(), "none", self._await_others)
         except TaskprocError as error:
             outcome = Outcome("rejected", str(error))
-        self._settle(node, job.nonce, outcome)
+        self.judge.settle(node, job.nonce, outcome)
         failure = self._account.failures.get(node)
         if self._asked_to_end.is_set() or (failure and isinstance(failure.exception, KeyboardInterrupt)):
             raise KeyboardInterrupt

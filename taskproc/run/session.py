@@ -137,7 +137,7 @@ class Session:
             loop = self._run_loop(seats, places, payloads, chronicle, account, given_up)
         tidy_up(self._claims, self._orphans, self._cache)
         forget_old_runs(self._claims, self._cache, self._settings.keep_runs)
-        return account, loop.damaged
+        return account, loop.judge.damaged
 
     def _run_loop(
         self,
