@@ -14,22 +14,23 @@ from ..base.errors import CacheError, TaskprocError
 if TYPE_CHECKING:
     from typing import Any, Literal
 
-# Words of the errors that say nothing against the file: result codes BUSY, IOERR, CANTOPEN, READONLY, FULL, NOMEM.
-_NOT_ITS_FAULT = ("locked", "disk I/O", "unable to open", "readonly", "full", "out of memory")
+# The only results that say that the file is damaged: SQLITE_CORRUPT and SQLITE_NOTADB, and the words for them.
+_DAMAGE, _DAMAGE_WORDS = (11, 26), ("malformed", "not a database")
 _AT_ONCE = 128  # rows in a statement, whose values must not be more than 999 in an older SQLite
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file is damaged, and not that it cannot be used at the moment.
+    """Whether an error says that the file is damaged; any other may pass, and is no reason to put a file aside.
 
     >>> is_damage(sqlite3.DatabaseError("file is not a database"))
     True
     >>> is_damage(sqlite3.OperationalError("database or disk is full"))
     False
     """
-    if not isinstance(error, sqlite3.OperationalError):
-        return isinstance(error, sqlite3.DatabaseError)
-    return not any(words in str(error) for words in _NOT_ITS_FAULT)
+    code = getattr(error, "sqlite_errorcode", None)  # from Python 3.11 on
+    if code is not None:
+        return code & 0xFF in _DAMAGE  # an extended code has its kind in its last byte
+    return any(words in str(error) for words in _DAMAGE_WORDS)
 
 
 def open_existing(path: str, mode: Literal["ro", "rw"] = "ro", timeout: float = 60.0) -> sqlite3.Connection:

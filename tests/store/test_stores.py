@@ -159,7 +159,15 @@ class TestPackedRows:
         assert Path(f"{rows.path}.damaged").exists()
 
 
-UNUSABLE = ["database or disk is full", "disk I/O error", "attempt to write a readonly database", "database is locked"]
+UNUSABLE = [
+    "database or disk is full",
+    "disk I/O error",
+    "attempt to write a readonly database",
+    "database is locked",
+    "locking protocol",
+    "interrupted",
+    "an error that nobody has heard of",
+]
 
 
 @pytest.mark.parametrize("words", UNUSABLE)
