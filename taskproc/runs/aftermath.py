@@ -7,11 +7,12 @@ import shutil
 from ..store.cache import Cache
 from .adoption import Orphan, Orphans, is_filed, withdraw
 from .claims import Claims
-from .ledger import NESTED, driver_lives, run_directories, tidy
+from .ledger import NESTED, driver_lives, run_directories
+from .tidying import clear_sets, tidy
 
 
 def tidy_up(claims: Claims, orphans: Orphans, cache: Cache) -> None:
-    """Remove what dead runs left: scratch files, claims on attempts that have ended, directories, their entries.
+    """Remove what dead runs left: scratch files, filed jobs, claims on attempts that have ended, directories, entries.
 
     The claim on an attempt that may still run elsewhere stays: a run that wants the task will find the attempt by it,
     and follow it or withdraw it.
@@ -29,7 +30,9 @@ def tidy_up(claims: Claims, orphans: Orphans, cache: Cache) -> None:
         if not alive:
             tidy(f"{cache.runs}/{run}")
             ended.append(run)
-    if ended and claims.is_alone(ended):
+    if ended and claims.is_alone(ended):  # so that nobody follows what they filed
+        for run in ended:
+            clear_sets(f"{cache.runs}/{run}")
         for store in cache.class_stores():
             store.remove_abandoned(lambda: claims.is_alone(ended))
         claims.strike_out(ended)

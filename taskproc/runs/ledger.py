@@ -1,6 +1,7 @@
 """A run on disk: its directory, the lock that shows that its driver lives, and the ledger of what it did."""
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,11 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ..store import files
+from .tidying import clear_sets, tidy
 
 NESTED = "-nested"  # ends the name of a run that a task started
 _BUFFERED = 1 << 16
-_LONG = 1 << 18  # bytes: longer ledgers are compressed in the end
 
 
 class RunDirectory:
@@ -43,7 +43,7 @@ class RunDirectory:
             "run": self.run,
             "root": root,
             "argv": sys.argv,
-            "host": socket.gethostname(),
+            **_place(),
             "pid": os.getpid(),
             "pid_started": process_start(os.getpid()),
             "started": now,
@@ -54,6 +54,7 @@ class RunDirectory:
         """Let go of the lock, and unless workers live on, remove what only they need."""
         if not keep:
             tidy(self.path)
+            clear_sets(self.path)
         os.close(self._lock)
 
 
@@ -97,34 +98,6 @@ class Ledger:
         """Write out, and close."""
         self.flush()
         os.close(self._fd)
-
-
-def tidy(path: str) -> None:
-    """Remove from a run's directory what only its driver and its workers needed."""
-    try:
-        names = os.listdir(path)
-    except FileNotFoundError:  # removed by hand
-        return
-    for name in names:
-        if name in ("output", "apart") or name.startswith("classes-"):
-            files.remove(f"{path}/{name}")
-    _shrink(f"{path}/ledger.jsonl")
-
-
-def _shrink(path: str) -> None:
-    """Compress a long ledger that nobody will add to."""
-    import gzip
-    import shutil
-
-    try:
-        if os.path.getsize(path) < _LONG:
-            return
-        with open(path, "rb") as plain, gzip.open(f"{path}.gz", "wb", compresslevel=1) as packed:
-            shutil.copyfileobj(plain, packed, _LONG)
-    except OSError:  # no such file, or no room for another
-        files.remove(f"{path}.gz")
-    else:
-        os.unlink(path)
 
 
 def open_ledger(path: str) -> BinaryIO:
@@ -209,44 +182,68 @@ def parse_lines(data: bytes) -> list[dict[str, Any]]:
 
 
 def driver_lives(path: str) -> bool:
-    """Whether the driver of the run in this directory is still there.
+    """Whether the driver of the run in this directory is still there; in doubt it is.
 
-    On its own machine a process tells by its number and start; elsewhere, or in doubt, the lock tells.
+    Its lock tells, which its end sets free. A process that it forked may hold the lock on, so a driver whose lock is held
+    is gone all the same if its process surely is.
     """
-    try:
-        info = json.loads(Path(path, "run.json").read_text(encoding="utf-8"))
-        if info["host"] == socket.gethostname() and process_start(info["pid"]) != info["pid_started"]:
-            return False
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return _is_locked(f"{path}/driver.lock")
+    return _is_locked(f"{path}/driver.lock") is not False and not _process_is_gone(path)
 
 
 def workers_live(path: str) -> bool:
-    """Whether a worker process that this run's driver started is still there."""
-    return _is_locked(f"{path}/workers.lock")
+    """Whether a worker process that this run's driver started is still there; in doubt one is."""
+    return _is_locked(f"{path}/workers.lock") is not False
 
 
-def process_start(pid: int) -> int:
-    """Give the start of a process in clock ticks since boot, as proc(5) has it in field 22; 0 if there is none."""
+def process_start(pid: int) -> int | None:
+    """Give the start of a process in clock ticks since boot, as proc(5) has it in field 22.
+
+    Returns:
+        0 if there is no such process; None if there is one of which no more can be told.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
         return int(stat[stat.rindex(b")") + 2 :].split()[19])
     except (OSError, ValueError, IndexError):
-        return _exists(pid)
-
-
-def _exists(pid: int) -> int:
-    """Where there is no /proc, say at least whether a process has that number."""
-    if os.path.isdir("/proc/self"):
-        return 0
-    try:
+        pass
+    try:  # there need not be a /proc, and it need not show the processes of others
         os.kill(pid, 0)
     except ProcessLookupError:
         return 0
     except PermissionError:
         pass
-    return 1
+    return None
+
+
+def _place() -> dict[str, str]:
+    """Tell where process numbers mean what they mean here: machines share names, and containers share machines."""
+    return {"host": socket.gethostname(), "boot": _boot_id(), "pid_namespace": _pid_namespace()}
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _process_is_gone(path: str) -> bool:
+    """Whether a run's driver was a process of this very place, and is none any more."""
+    try:
+        info = json.loads(Path(path, "run.json").read_text(encoding="utf-8"))
+        if any(not value or info[name] != value for name, value in _place().items()):
+            return False
+        started, now = info["pid_started"], process_start(info["pid"])
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
+        return False
+    return now == 0 or (None not in (started, now) and started != now)
 
 
 def _locked(path: str) -> int:
@@ -255,18 +252,30 @@ def _locked(path: str) -> int:
     return fd
 
 
-def _is_locked(path: str) -> bool:
+def _is_locked(path: str) -> bool | None:
+    """Whether somebody holds a lock; None if that cannot be told."""
     try:
-        fd, kind = os.open(path, os.O_RDWR | os.O_CLOEXEC), fcntl.LOCK_EX
-    except OSError:
-        try:  # on NFS, who may only read can only share a lock
-            fd, kind = os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH
-        except OSError:
-            return False
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
     except OSError:
-        return True
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+    try:
+        return _refuses(fd, fcntl.LOCK_EX)
     finally:
         os.close(fd)
+
+
+def _refuses(fd: int, kind: int) -> bool | None:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno == errno.EBADF and kind == fcntl.LOCK_EX:  # on NFS, who may only read can only share a lock
+            return _refuses(fd, fcntl.LOCK_SH)
+        return None
+    return False

@@ -14,7 +14,8 @@ import pickle
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,13 @@ from ..plugin import Job, JobRef
 from ..store import files
 from ..work.command import BOOTSTRAP
 from ..work.handover import read_payload
+from .tidying import SET
 
 if TYPE_CHECKING:
     from .ledger import Ledger
 
 JOBS = "jobs.json"
+_READS = 10  # times that a mark is tried to be read, before its name alone must do
 _MARK = re.compile(r"(?P<nonce>[0-9a-f]{32})-(?P<code>\d+)")
 _ELEMENT_MARK = re.compile(r"element-(?P<index>\d+)-(?P<code>\d+)")
 
@@ -52,13 +55,14 @@ class StagedSets:
         self._ledger = ledger
         self._backend = backend
         self._seen: dict[Path, set[str]] = {}
-        self._groups: dict[Path, list[list[str]]] = {}
+        self._elements: dict[tuple[Path, int], list[str]] = {}
+        self._unread: Counter[Path] = Counter()
         self.refs: dict[str, JobRef] = {}
         self.durable = True
 
     def stage(self, groups: Sequence[Sequence[Job]]) -> Path:
         """File the jobs as one set; element i runs `groups[i]`, one after another."""
-        staged = Path(self._directory, f"tp-{secrets.token_hex(6)}")
+        staged = Path(self._directory, f"{SET}{secrets.token_hex(6)}")
         (staged / "ended").mkdir(parents=True)
         filed = [[_entry(job) for job in group] for group in groups]
         write_elements(f"{staged}/payloads", [pack_group([payload for payload, _ in group]) for group in filed])
@@ -70,14 +74,14 @@ class StagedSets:
         for entry in itertools.chain(*entries):  # now that a later driver would find them
             os.makedirs(entry["directory"], exist_ok=True)
             files.write_text(f"{entry['directory']}/{files.ATTEMPT}queued.{entry['nonce']}", "")
-        self._groups[staged] = [[job.nonce for job in group] for group in groups]
         for index, group in enumerate(groups):
-            self.refs.update((job.nonce, JobRef(staged, index)) for job in group)
+            for job in group:
+                self._follow(job.nonce, JobRef(staged, index))
         return staged
 
     def adopt(self, nonce: str, ref: JobRef) -> None:
         """Take over a job that an earlier driver staged, and that the ledger names already."""
-        self.refs[nonce] = ref
+        self._follow(nonce, ref)
 
     def command(self, staged: Path, *, index: int = 0, variable: str = "", first: int = 0) -> list[str]:
         """Build the argv that runs one element of a set."""
@@ -91,37 +95,51 @@ class StagedSets:
             names = [name for name in os.listdir(staged / "ended") if name not in seen]
         except FileNotFoundError:
             return
+        unread: set[str] = set()
         # A job's own mark tells more than its element's, so it comes first.
         for name in sorted(names, key=lambda name: name.startswith("element-")):
-            seen.add(name)
             if match := _MARK.fullmatch(name):
-                seen.add(match["nonce"])
-                code = int(match["code"])
-                reason = (staged / "ended" / name).read_text(encoding="utf-8", errors="replace") if code else ""
-                yield match["nonce"], Outcome("ended", reason, exit_code=code)
+                reason = self._reason(staged / "ended" / name) if int(match["code"]) else ""
+                if reason is None:
+                    unread.add(match["nonce"])
+                    continue
+                seen.update((name, match["nonce"]))
+                yield match["nonce"], Outcome("ended", reason, exit_code=int(match["code"]))
             elif match := _ELEMENT_MARK.fullmatch(name):
-                yield from self._element_ended(staged, int(match["index"]), int(match["code"]), seen)
+                seen.add(name)
+                group = self._elements.get((staged, int(match["index"])), ())
+                for nonce in [nonce for nonce in group if nonce not in unread and nonce not in seen]:
+                    seen.add(nonce)
+                    yield nonce, _of_element(int(match["code"]))
+            else:
+                seen.add(name)
 
-    def _element_ended(
-        self, staged: Path, index: int, code: int, seen: set[str]
-    ) -> Iterator[tuple[str, Outcome]]:
-        groups = self._groups.get(staged)
-        if groups is None:
-            groups = self._groups[staged] = [[entry["nonce"] for entry in group] for group in read_set(staged)]
-        if code == BEGUN_BEFORE:
-            outcome = Outcome("lost", "its worker was started once more, after a first one that left no result")
-        else:
-            outcome = Outcome.of_process(-(code - 128) if code > 128 else code)
-        for nonce in groups[index] if index < len(groups) else []:
-            if nonce not in seen:
-                seen.add(nonce)
-                yield nonce, outcome
+    def _follow(self, nonce: str, ref: JobRef) -> None:
+        self.refs[nonce] = ref
+        self._elements.setdefault((ref.staged, ref.element), []).append(nonce)
+
+    def _reason(self, mark: Path) -> str | None:
+        """Read why a job ended; None if a distant disk does not give it now, so that the next listing must try again."""
+        try:
+            return mark.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            self._unread[mark] += 1
+            if self._unread[mark] < _READS:
+                return None
+            return f"(the reason in {mark} cannot be read: {error.strerror})"
 
 
 def read_set(staged: Path) -> list[list[dict[str, Any]]]:
     """Read who is in a set: per element, per job its nonce, task, id, digests and instance directory."""
     groups: list[list[dict[str, Any]]] = json.loads((staged / JOBS).read_text(encoding="utf-8"))["groups"]
     return groups
+
+
+def _of_element(code: int) -> Outcome:
+    """Say how a job ended whose worker could not, from the exit status of its element."""
+    if code == BEGUN_BEFORE:
+        return Outcome("lost", "its worker was started once more, after a first one that left no result")
+    return Outcome.of_process(-(code - 128) if code > 128 else code)
 
 
 def _entry(job: Job) -> tuple[bytes, dict[str, Any]]:

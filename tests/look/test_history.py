@@ -14,7 +14,7 @@ import pytest
 
 from taskproc import FailedTaskError, Requires, RequiresList, TaskBase
 from taskproc.look.history import Run, RunReader, TaskState, list_runs, read_run
-from taskproc.runs import ledger
+from taskproc.runs import tidying
 from taskproc.store import files
 from tests.support import wait_for
 
@@ -279,7 +279,7 @@ def test_a_long_ledger_is_compressed_and_read_as_before(written: Path) -> None:
     reader = RunReader(str(written))
     before = list(reader.tasks())
     add(written, {"kind": "end", "time": 103, "status": "done"})
-    ledger.tidy(str(written))
+    tidying.tidy(str(written))
     assert {path.name for path in written.iterdir()} == {"run.json", "ledger.jsonl.gz"}
     assert (written / "ledger.jsonl.gz").stat().st_size < 100_000
     assert reader.refresh()

@@ -1,13 +1,17 @@
 """A run's directory, ledger and claims: who runs what, seen by other drivers and after a death."""
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +56,26 @@ class TestLedger:
         assert len(list(read_ledger(f"{tmp_path}/ledger.jsonl"))) == 800
 
 
+def rewrite(run: RunDirectory, changes: dict[str, Any]) -> None:
+    """Change what a run's file says of its driver."""
+    file = Path(run.path, "run.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def start_driver(runs: Path, *prefix: str) -> tuple[subprocess.Popen[str], str]:
+    """Start a driver that does nothing, and give its run's directory."""
+    text = (
+        "import sys, time; from taskproc.runs.ledger import RunDirectory\n"
+        f"run = RunDirectory({str(runs)!r}, 'Main()'); print(run.path, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-c", text], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)},
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
 class TestRunDirectory:
     def test_it_tells_of_its_driver(self, tmp_path: Path):
         run = RunDirectory(str(tmp_path), "Main()")
@@ -76,28 +100,68 @@ class TestRunDirectory:
         assert not driver_lives(run.path)
 
     def test_dead_driver_does_not_live(self, tmp_path: Path):
-        text = (
-            "import sys, time; from taskproc.runs.ledger import RunDirectory\n"
-            f"run = RunDirectory({str(tmp_path)!r}, 'Main()'); print(run.path, flush=True); time.sleep(60)"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-c", text], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)},
-        )
-        assert process.stdout is not None
-        path = process.stdout.readline().strip()
+        process, path = start_driver(tmp_path)
         assert driver_lives(path)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        assert process.stdout is not None
         process.stdout.close()
         wait_for(lambda: not driver_lives(path), "end of the driver's lock")
 
-    def test_recycled_process_number_is_another_process(self, tmp_path: Path):
+    @pytest.mark.parametrize("change", [{"pid_started": 1}, {"pid": 2**22 + 1}], ids=["a new process", "no process"])
+    def test_driver_whose_lock_a_child_holds_on_is_dead(self, tmp_path: Path, change: dict[str, int]):
         run = RunDirectory(str(tmp_path), "Main()")
-        file = Path(run.path, "run.json")
-        file.write_text(json.dumps({**json.loads(file.read_text()), "pid_started": 1}))
+        rewrite(run, change)
         assert not driver_lives(run.path)
         run.close(keep=False)
+
+    @pytest.mark.parametrize("field", ["host", "boot", "pid_namespace"])
+    def test_process_number_of_another_place_says_nothing(self, tmp_path: Path, field: str):
+        run = RunDirectory(str(tmp_path), "Main()")
+        rewrite(run, {"pid": 2**22 + 1, field: "another"})
+        assert driver_lives(run.path)
+        run.close(keep=False)
+        assert not driver_lives(run.path)
+
+    @pytest.mark.parametrize("damage", ["", "{", "[]", '{"host": 1}'])
+    def test_driver_lives_in_doubt(self, tmp_path: Path, damage: str):
+        run = RunDirectory(str(tmp_path), "Main()")
+        Path(run.path, "run.json").write_text(damage)
+        assert driver_lives(run.path)
+        run.close(keep=False)
+        assert not driver_lives(run.path)
+
+    def test_lock_that_cannot_be_asked_for_leaves_it_to_the_process(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        run = RunDirectory(str(tmp_path), "Main()")
+
+        def refuse(fd: int, kind: int) -> None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        assert driver_lives(run.path)
+        rewrite(run, {"pid": 2**22 + 1})
+        assert not driver_lives(run.path)
+        rewrite(run, {"pid_namespace": "another"})
+        assert driver_lives(run.path)
+        run.close(keep=False)
+
+    def test_process_that_may_not_be_looked_at_is_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        run = RunDirectory(str(tmp_path), "Main()")
+        monkeypatch.setattr(ledger, "process_start", lambda pid: None)
+        assert driver_lives(run.path)
+        run.close(keep=False)
+
+    @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("unshare"), reason="needs unshare and root")
+    def test_driver_in_another_container_of_this_host_lives(self, tmp_path: Path):
+        process, path = start_driver(tmp_path, "unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+        assert driver_lives(path)
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        wait_for(lambda: not driver_lives(path), "end of the driver's lock")
 
     def test_start_of_a_process_tells_it_from_another(self):
         assert process_start(os.getpid()) == process_start(os.getpid()) > 0

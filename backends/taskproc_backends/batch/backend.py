@@ -354,7 +354,7 @@ def _target(jobs: JobSet, nonces: set[str]) -> Target:
 
 def _title(jobs: Sequence[Job]) -> str:
     more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
-    return f"taskproc: {jobs[0].label}{more}; kept for reading"
+    return f"taskproc: {jobs[0].label}{more}"
 
 
 def _shown(command: Command, submission: Submission) -> str:
