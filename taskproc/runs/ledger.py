@@ -184,8 +184,8 @@ def parse_lines(data: bytes) -> list[dict[str, Any]]:
 def driver_lives(path: str) -> bool:
     """Whether the driver of the run in this directory is still there; in doubt it is.
 
-    Its lock tells, which its end sets free. A process that it forked may hold the lock on, so a driver whose lock is held
-    is gone all the same if its process surely is.
+    Its lock tells, which its end sets free. A process that it forked may hold the lock on, so a driver whose lock is
+    held is gone all the same if its process surely is.
     """
     return _is_locked(f"{path}/driver.lock") is not False and not _process_is_gone(path)
 

@@ -119,7 +119,7 @@ class StagedSets:
         self._elements.setdefault((ref.staged, ref.element), []).append(nonce)
 
     def _reason(self, mark: Path) -> str | None:
-        """Read why a job ended; None if a distant disk does not give it now, so that the next listing must try again."""
+        """Read why a job ended; None if a distant disk does not give it now, so that the next listing must try."""
         try:
             return mark.read_text(encoding="utf-8", errors="replace")
         except OSError as error:

@@ -144,3 +144,6 @@ class Bench:
 
     def script(self) -> str:
         return shlex.quote(str(self.shelf.sets[-1] / "job.sh"))
+
+
+MakeBench = Callable[..., Bench]

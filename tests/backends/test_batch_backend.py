@@ -5,39 +5,14 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from taskproc_backends.batch import BatchOptions, Lookup
+from taskproc_backends.batch import Lookup
 
 from taskproc.plugin import BackendUnavailable, SubmitUnknown
-from tests.backends.batch_kit import Bench
+from tests.backends.batch_kit import MakeBench
 from tests.backends.standin_scheduler import StandIn
-
-MakeBench = Callable[..., Bench]
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> StandIn:
-    return StandIn(tmp_path / "site")
-
-
-@pytest.fixture
-def make_bench(tmp_path: Path, site: StandIn) -> Iterator[MakeBench]:
-    made: list[Bench] = []
-
-    def make(scheduler: StandIn = site, timeout: float = 60.0, **options: Any) -> Bench:
-        given = {"query_interval": 0.1, "latency_wait": 1.0, **options}
-        made.append(Bench(tmp_path / "run", scheduler, BatchOptions(**given), timeout))
-        return made[-1]
-
-    site.site.mkdir()
-    (tmp_path / "run").mkdir()
-    yield make
-    for bench in made:
-        bench.backend.close(detach=False)
 
 
 def test_ready_jobs_go_out_as_one_array(make_bench: MakeBench, site: StandIn) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -47,9 +49,10 @@ class Adoption:
         """
         sets = _gathered(jobs)
         unknown = [jobs for jobs in sets if not jobs.id]
+        landed = {jobs.staged: time.monotonic() + _until_landed(jobs) for jobs in unknown}
         while unknown:
             self._look_up_patiently(unknown)
-            unknown = [jobs for jobs in unknown if not jobs.id and _may_land(jobs)]
+            unknown = [jobs for jobs in unknown if not jobs.id and time.monotonic() < landed[jobs.staged]]
             if unknown and self._closing.wait(_PAUSE_SECONDS):
                 break
         taken = [jobs for jobs in sets if jobs.id or _has_run(jobs)]
@@ -71,7 +74,7 @@ class Adoption:
         """Note the ids of those that the scheduler knows by name: in the queue, or ended."""
         refs = [jobs.ref for jobs in sets]
         scheduler = self._follower.scheduler
-        states = self._follower.ask([*scheduler.queue(refs), *scheduler.account(refs)])
+        states = self._follower.ask(lambda: [*scheduler.queue(refs), *scheduler.account(refs)])
         for jobs in sets:
             meant = [state for state in states if state.name and jobs.is_meant(state)]
             if meant:
@@ -97,10 +100,8 @@ def _gathered(jobs: Sequence[tuple[Job, JobRef]]) -> list[JobSet]:
 
 
 def _read_set(staged: Path, job: Job) -> JobSet:
-    try:
-        submitted = (staged / SCRIPT_FILE).stat().st_mtime
-    except OSError:
-        submitted = 0.0
+    age = _age(staged)
+    submitted = 0.0 if age is None else time.time() - age
     try:
         id = (staged / ID_FILE).read_text().strip()
     except OSError:
@@ -108,9 +109,29 @@ def _read_set(staged: Path, job: Job) -> JobSet:
     return JobSet(staged, id, submitted, job.options.latency_wait, False, {})
 
 
-def _may_land(jobs: JobSet) -> bool:
-    """Tell whether a submission may be on its way; without a script none was begun."""
-    return jobs.submitted > 0 and time.time() < jobs.submitted + _LANDING_SECONDS
+def _age(staged: Path) -> float | None:
+    """Say how many seconds ago a set's script was written; None if it was not.
+
+    The time of a file is by its file server's clock, so it is compared with that of a file made now.
+    """
+    try:
+        written = (staged / SCRIPT_FILE).stat().st_mtime
+    except OSError:
+        return None
+    try:
+        with tempfile.TemporaryFile(dir=staged) as file:
+            file.write(b"now")
+            file.flush()
+            return max(0.0, os.fstat(file.fileno()).st_mtime - written)
+    except OSError:
+        return 0.0
+
+
+def _until_landed(jobs: JobSet) -> float:
+    """Say for how many seconds a submission may still be on its way; without a script none was begun."""
+    if not jobs.submitted:
+        return 0.0
+    return min(_LANDING_SECONDS, jobs.submitted + _LANDING_SECONDS - time.time())
 
 
 def _has_run(jobs: JobSet) -> bool:

@@ -25,6 +25,7 @@ from taskproc.plugin import (
 
 from .adoption import Adoption, note_id
 from .book import Book, Element, JobSet
+from .cancelling import Canceller, target
 from .commands import NoAnswer, Runner
 from .diagnosis import LogCauses
 from .follower import Follower
@@ -35,7 +36,6 @@ from .scheduler import Command, NoRoom, Refused, Scheduler, Submission, Target
 from .script import LOG_DIRECTORY, SCRIPT_FILE, script_text
 
 _log = logging.getLogger(__name__)
-_CANCEL_TRIES = 3
 # Stands for a set's directory where nothing is staged.
 _PREVIEW = "taskproc-preview"
 
@@ -90,6 +90,7 @@ class BatchBackend:
         self._follower = Follower(scheduler, self._runner, context, self._book, options.query_interval, log_causes)
         self._room = Room()
         self._closing = threading.Event()
+        self._canceller = Canceller(self._runner, self._closing)
         self._probed = False
         # Sets that were staged and then not taken, for when the same jobs come again.
         self._kept: dict[tuple[str, ...], Path] = {}
@@ -105,6 +106,9 @@ class BatchBackend:
             BackendUnavailable: The scheduler does not answer, or has no room; none of the unreported was taken.
             SubmitUnknown: Its answer was lost.
         """
+        if self._follower.broken:
+            self._reject(jobs, self._follower.broken)
+            return
         if not shutil.which(self._scheduler.client):
             self._reject(jobs, f"there is no {self._scheduler.client} on PATH here; is this a login node?")
             return
@@ -129,11 +133,16 @@ class BatchBackend:
             size = len(part.groups)
             try:
                 self._submit_array(part, options)
+                self._room.taken(size)
             except NoRoom as full:
                 self._room.refused(size, alive, str(full))
-            else:
-                self._room.taken(size)
-                del groups[:size]
+                continue
+            except BackendError:
+                raise
+            except Exception as error:  # before anything was submitted; other arrays are not concerned
+                _log.exception("%s: an array cannot be submitted", self._scheduler.name)
+                self._reject(part.jobs, f"it cannot be submitted: {type(error).__name__}: {error}")
+            del groups[:size]
 
     def _with_payloads(self, groups: Sequence[Group]) -> list[Group]:
         """Make the payloads, once however often an array is cut smaller; reject the jobs that have none."""
@@ -209,11 +218,15 @@ class BatchBackend:
         self._follow(JobSet(staged, id, time.time(), options.latency_wait, True, elements))
 
     def _follow(self, jobs: JobSet) -> None:
-        for index, element in jobs.elements.items():
-            for job in element.jobs.values():
-                self._context.report.accepted(job, self._scheduler.job_id(jobs.id, index))
-        with self._book.lock:
+        """Take an array up, and then report its jobs accepted: if that fails, somebody follows them all the same."""
+        taken = [(job, index) for index, element in jobs.elements.items() for job in element.jobs.values()]
+        with self._book.lock:  # nothing is reported finished meanwhile
             self._book.follow(jobs)
+            for job, index in taken:
+                try:
+                    self._context.report.accepted(job, self._scheduler.job_id(jobs.id, index))
+                except Exception:
+                    _log.exception("%s took %s, which could not be reported", self._scheduler.name, job.label)
         self._follower.nudge()
 
     def _reject(self, jobs: Sequence[Job], reason: str) -> None:
@@ -247,19 +260,27 @@ class BatchBackend:
 
     def _probe(self) -> None:
         """Learn the site's limits, once; while the scheduler is silent, the usual ones count."""
-        command = None if self._probed else self._scheduler.probe()
-        if command is None:
+        if self._probed:
             return
-        with contextlib.suppress(NoAnswer, OSError):
-            answer = self._runner.run(command)
-            if answer.code == 0:
+        try:
+            command = self._scheduler.probe()
+            answer = self._runner.run(command) if command is not None else None
+            if answer is not None and answer.code == 0:
                 self._scheduler = self._follower.scheduler = self._scheduler.learn(answer)
                 self._probed = True
+        except (NoAnswer, OSError):
+            pass
+        except Exception:
+            _log.exception("%s: the site's limits cannot be learned; the usual ones count", self._scheduler.name)
+            self._probed = True
 
     # Jobs of earlier drivers.
 
     def adopt(self, jobs: Sequence[tuple[Job, JobRef]]) -> Sequence[Job]:
         """Follow what the scheduler took of these; return what it never did. Waits for a silent scheduler."""
+        if self._follower.broken:
+            self._reject([job for job, _ in jobs], self._follower.broken)
+            return []
         self._probe()
         taken, never = Adoption(self._follower, self._book, self._closing).sort(jobs)
         for job, _ in jobs:
@@ -294,9 +315,9 @@ class BatchBackend:
             self._follower.harvest(sets)
         unsure = {self._unsure[nonce].name for nonce in nonces & self._unsure.keys()}
         with self._book.lock:
-            targets = [_target(one, nonces) for one in sets if one.elements]
+            targets = [target(one, nonces) for one in sets if one.elements]
         targets += [Target(name, "") for name in sorted(unsure)]
-        failure = self._end([target for target in targets if target.elements != ()])
+        failure = self._canceller.end(self._scheduler, [one for one in targets if one.elements != ()])
         with self._book.lock:
             for job in jobs:
                 self._book.finish(job.nonce, Outcome("cancelled", failure))
@@ -309,47 +330,18 @@ class BatchBackend:
         self._closing.set()
         with self._book.lock:
             left = [job for _, element in self._book.elements() for job in element.jobs.values()]
-        if left and not detach:
-            self.cancel(left)
-        self._runner.close()
-        self._follower.close()
-
-    def _end(self, targets: Sequence[Target]) -> str:
-        """Cancel at the scheduler; return why it failed, or nothing."""
-        failures = [self._end_some(command) for command in self._scheduler.cancel(targets)] if targets else []
-        failure = "; ".join(filter(None, failures))
-        if failure:
-            _log.warning("%s: some jobs may run on, they could not be cancelled: %s", self._scheduler.name, failure)
-        return failure
-
-    def _end_some(self, command: Command) -> str:
-        failure = ""
-        for _ in range(_CANCEL_TRIES):
-            try:
-                answer = self._runner.run(command)
-            except (NoAnswer, OSError) as error:
-                failure = str(error)
-            else:
-                if self._scheduler.cancelled(answer):
-                    return ""
-                failure = answer.words
-            if self._closing.wait(1.0):
-                break
-        return failure
+        try:
+            if left and not detach:
+                self.cancel(left)
+        finally:
+            self._runner.close()
+            self._follower.close()
 
 
 def _window(options: BatchOptions) -> int | None:
     if options.max_submitted is None or options.group_size == "auto":
         return None
     return options.max_submitted * int(options.group_size)
-
-
-def _target(jobs: JobSet, nonces: set[str]) -> Target:
-    """Name the elements of which every unfinished job is to end; the whole array, if that is all there is."""
-    doomed = tuple(index for index, element in jobs.elements.items() if element.jobs.keys() <= nonces)
-    if jobs.whole and len(doomed) == len(jobs.elements):
-        return Target(jobs.staged.name, jobs.id)
-    return Target(jobs.staged.name, jobs.id, doomed)
 
 
 def _title(jobs: Sequence[Job]) -> str:

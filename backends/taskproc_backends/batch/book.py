@@ -49,7 +49,7 @@ class JobSet:
     Args:
         staged: The set's directory.
         id: The scheduler's id of the array; "" while unknown.
-        submitted: When, in seconds since the epoch.
+        submitted: When, in seconds since the epoch, by this machine's clock.
         latency: Seconds until what a node wrote must be visible.
         whole: Whether all jobs of the array are known here, so that it can be cancelled as one.
         elements: The elements with unfinished jobs.
@@ -72,6 +72,8 @@ class JobSet:
         if self.id and state.id != self.id:
             return False
         recent = state.submitted is not None and state.submitted >= self.submitted - _CLOCK_SKEW
+        if state.name == self.staged.name:
+            return True  # a name that nobody else has; clocks need not agree
         if not state.name or self.staged.name.startswith(state.name):
             return bool(self.id) or recent or state.submitted is None
         # Some sites rename jobs; then id and time must do.
@@ -138,6 +140,11 @@ class Book:
         if not jobs.elements:
             del self._sets[jobs.staged]
         self._finished(job, outcome)
+
+    def finish_all(self, outcome: Outcome) -> None:
+        """Report the same end of all that is unfinished."""
+        for nonce in list(self._where):
+            self.finish(nonce, outcome)
 
     def blame(self, jobs: Iterable[Job], host: str) -> None:
         """Note that a host failed these jobs; of several hosts nobody knows which."""

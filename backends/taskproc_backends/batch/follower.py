@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from taskproc.plugin import BackendContext, BackendUnavailable, Outcome
 
@@ -30,6 +30,8 @@ _ACCOUNT_SECONDS = 20.0
 # How much longer a job that left the queue is kept, while the scheduler gives no account of any.
 _SILENCE_SECONDS = 300.0
 
+_Matched = tuple[JobSet, Element, JobState]
+
 
 class Follower:
     """Two loops, one over end marks and one over the scheduler's answers, on one book.
@@ -41,6 +43,9 @@ class Follower:
         book: What is followed.
         query_interval: Least seconds between two questions.
         log_causes: What the scheduler's own words in an element's log say (see `BatchBackend`).
+
+    Attributes:
+        broken: Why nothing is followed any more; empty as long as all is well.
     """
 
     def __init__(
@@ -59,9 +64,11 @@ class Follower:
         self._log_causes = log_causes
         self._harvesting = threading.Lock()
         self._silent = False
+        self.broken = ""
         name, often = scheduler.name, max(query_interval, 0.05)
-        self._marks = Loop(f"{name}-marks", self._read_marks, self._idle, fast=_MARKS_FAST, slow=_MARKS_SLOW)
-        self._queue = Loop(f"{name}-queue", self._ask_queue, self._idle, fast=often, slow=_QUERY_SLOW)
+        idle, lost = self._idle, self._lost
+        self._marks = Loop(f"{name}-marks", self._read_marks, idle, lost, fast=_MARKS_FAST, slow=_MARKS_SLOW)
+        self._queue = Loop(f"{name}-queue", self._ask_queue, idle, lost, fast=often, slow=_QUERY_SLOW)
 
     def nudge(self) -> None:
         """Expect news: jobs were submitted."""
@@ -77,13 +84,21 @@ class Follower:
         """Read the new end marks of these arrays and settle their jobs; return how many there were."""
         return sum(self._harvest_one(jobs) for jobs in sets)
 
-    def ask(self, lookups: Sequence[Lookup]) -> list[JobState]:
+    def ask(self, questions: Callable[[], Sequence[Lookup]]) -> list[JobState]:
         """Put questions to the scheduler, and give all that it said.
 
+        Args:
+            questions: Makes them.
+
         Raises:
-            BackendUnavailable: One of them got no answer.
+            BackendUnavailable: One of them got no answer, or they could not be made.
         """
         states: list[JobState] = []
+        try:
+            lookups = questions()
+        except Exception as error:
+            msg = f"the question to {self.scheduler.name} cannot be made: {type(error).__name__}: {error}"
+            raise BackendUnavailable(msg) from error
         for lookup in lookups:
             try:
                 states += self._ask_one(lookup)
@@ -105,6 +120,13 @@ class Follower:
             msg = f"the answer of {lookup.command.argv[0]} cannot be read: {type(error).__name__}: {error}"
             raise BackendUnavailable(msg) from error
 
+    def _lost(self, error: BaseException) -> None:
+        """Tell of all jobs, when a loop has ended, that nobody follows them any more."""
+        with self._book.lock:
+            what = f"{type(error).__name__}: {error}"
+            self.broken = f"the thread that follows jobs of {self.scheduler.name} ended: {what}"
+            self._book.finish_all(Outcome("lost", self.broken))
+
     def _idle(self) -> bool:
         # Without the lock: a loop asks while others, who hold it, nudge the loop.
         return self._book.empty
@@ -124,8 +146,16 @@ class Follower:
             finally:
                 with self._book.lock:
                     for nonce, outcome in marks:
-                        self._settle(nonce, outcome)
+                        self._settle_surely(nonce, outcome)
         return len(marks)
+
+    def _settle_surely(self, nonce: str, outcome: Outcome) -> None:
+        """Settle a job by its mark, which is read once, even if the words about it cannot be found."""
+        try:
+            self._settle(nonce, outcome)
+        except Exception:
+            _log.exception("%s: the end of a job cannot be explained", self.scheduler.name)
+            self._book.finish(nonce, outcome)
 
     def _settle(self, nonce: str, outcome: Outcome) -> None:
         where = self._book.find(nonce)
@@ -137,7 +167,7 @@ class Follower:
                 element.hold_until = time.monotonic() + _ACCOUNT_SECONDS
                 self._queue.nudge()
             element.held[nonce] = outcome
-        elif outcome.exit_code:
+        elif outcome.exit_code and not outcome.reason:
             self._book.finish(nonce, with_log(outcome, self._job_id(jobs, element), self._log(jobs, element)))
         else:
             self._book.finish(nonce, outcome)
@@ -149,18 +179,19 @@ class Follower:
         with self._book.lock:
             asked = [(jobs, element) for jobs, element in self._book.elements()]
             refs = [jobs.ref for jobs in self._book.sets()]
-        states = self._answer(self.scheduler.queue(refs))
+        states = self._answer(lambda: self.scheduler.queue(refs))
         news = False
         if states is not None:
             with self._book.lock:
-                news = self._note_queue(states, asked)
+                matched = self._matched(states)
+                news = matched is not None and self._note_queue(matched, asked)
             self._read_marks()
         return self._explain() or news
 
-    def _answer(self, lookups: Sequence[Lookup]) -> list[JobState] | None:
+    def _answer(self, questions: Callable[[], Sequence[Lookup]]) -> list[JobState] | None:
         """Ask, and give None for a scheduler that is silent; that it is silent is said once."""
         try:
-            states = self.ask(lookups)
+            states = self.ask(questions)
         except BackendUnavailable as error:
             if not self._silent:
                 _log.warning("%s does not answer, asking again: %s", self.scheduler.name, error)
@@ -171,8 +202,15 @@ class Follower:
         self._silent = False
         return states
 
-    def _note_queue(self, states: Sequence[JobState], asked: Sequence[tuple[JobSet, Element]]) -> bool:
-        matched = self._book.match(states)
+    def _matched(self, states: Sequence[JobState]) -> list[_Matched] | None:
+        """Match an answer to what is followed; None for one that is no answer, since it cannot be matched."""
+        try:
+            return self._book.match(states)
+        except Exception:
+            _log.exception("%s: an answer is passed over that means no jobs", self.scheduler.name)
+            return None
+
+    def _note_queue(self, matched: Sequence[_Matched], asked: Sequence[tuple[JobSet, Element]]) -> bool:
         news = False
         for _, element, state in matched:
             news |= element.state is None or element.state.phase != state.phase
@@ -213,12 +251,14 @@ class Follower:
         """Ask for an account of what is gone or was killed; end what is explained or waited long enough."""
         with self._book.lock:
             sets = {jobs.staged: jobs for jobs, element in self._book.elements() if _needs_words(element)}
-        states = self._answer(self.scheduler.account([jobs.ref for jobs in sets.values()])) if sets else []
+        refs = [jobs.ref for jobs in sets.values()]
+        states = self._answer(lambda: self.scheduler.account(refs)) if sets else []
         with self._book.lock:
-            for _, element, state in self._book.match(states or ()):
+            matched = self._matched(states) if states is not None else None
+            for _, element, state in matched or ():
                 self._note_account(element, state)
             for jobs, element in list(self._book.elements()):
-                self._conclude(jobs, element, states is not None)
+                self._conclude(jobs, element, matched is not None)
             return any(element.held or element.gone is not None for _, element in self._book.elements())
 
     def _note_account(self, element: Element, state: JobState) -> None:
@@ -243,6 +283,14 @@ class Follower:
                 self._book.finish(nonce, outcome)
 
     def _outcome(self, jobs: JobSet, element: Element, mark: Outcome | None) -> Outcome:
+        try:
+            return self._explained(jobs, element, mark)
+        except Exception as error:
+            _log.exception("%s: the end of a job cannot be explained", self.scheduler.name)
+            told = f"how it ended cannot be told: {type(error).__name__}: {error}"
+            return mark or Outcome("lost", told)
+
+    def _explained(self, jobs: JobSet, element: Element, mark: Outcome | None) -> Outcome:
         job_id, log = self._job_id(jobs, element), self._log(jobs, element)
         state = self._final_state(element, mark, log)
         if state is not None:

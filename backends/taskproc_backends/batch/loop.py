@@ -18,15 +18,24 @@ class Loop:
     Args:
         name: The thread's name.
         step: Does the work; returns whether there was news. What it raises is logged, and it is called again.
+        lost: Called with what ended the thread, if something does before `close`.
         idle: Tells whether there is nothing to do at all; then the thread sleeps until it is woken.
         fast: Seconds between two calls while there is news.
         slow: Seconds between two calls after a long time without.
     """
 
     def __init__(
-        self, name: str, step: Callable[[], bool], idle: Callable[[], bool], *, fast: float, slow: float
+        self,
+        name: str,
+        step: Callable[[], bool],
+        idle: Callable[[], bool],
+        lost: Callable[[BaseException], None],
+        *,
+        fast: float,
+        slow: float,
     ) -> None:
         self._step = step
+        self._lost = lost
         self._idle = idle
         self._fast, self._slow = fast, max(fast, slow)
         self._pause = fast
@@ -51,6 +60,13 @@ class Loop:
             self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
+        try:
+            self._go_on()
+        except BaseException as error:
+            self._lost(error)
+            raise
+
+    def _go_on(self) -> None:
         earliest = 0.0
         while self._wait(earliest):
             began = time.monotonic()
@@ -82,6 +98,6 @@ class Loop:
             return self._step()
         except OSError as error:
             _log.warning("%s: %s; trying again", self._thread.name, error)
-        except Exception:
+        except BaseException:  # also a `sys.exit()` in a plugin, which is meant for no thread of ours
             _log.exception("%s failed; trying again", self._thread.name)
         return False
