@@ -13,6 +13,7 @@ from ..store.cache import Cache
 from ..store.class_store import ClassStore
 from ..store.files import Meta
 from ..tasks.config import TaskConfig
+from ..tasks.construction import recent
 from ..tasks.node import Node
 from ..tasks.source import normalised_source, same_source, source_digest
 
@@ -75,6 +76,7 @@ class TaskGraph:
 
     def __init__(self, root: Node, cache: Cache) -> None:
         self.tasks = _collect(root)
+        recent.let_go()
         self.digests = [task._task.digest for task in self.tasks]
         self.node_of = {digest: node for node, digest in enumerate(self.digests)}
         node_of = self.node_of

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextvars
 import itertools
 import threading
+import time
 import weakref
+from collections import deque
 from typing import Any
 
 from ..base.collector import eased_collector
@@ -22,6 +24,8 @@ from .substitutes import Const, MappedTask
 
 LEVELS_PER_THREAD = 100
 MAX_LEVELS = 400_000
+_MOST_KEPT = 10_000  # tasks
+_PAUSE = 1.0  # seconds without a construction, after which what comes is no part of what was before
 
 _sequence = itertools.count()
 
@@ -36,6 +40,33 @@ class _Building:
         self.stopped = False
 
 
+class _Recent:
+    """The tasks that were constructed last, if they need others, and with them all that they need.
+
+    A graph may be built bottom up, each task by a call of its own, while nobody holds them. If each went at once, its
+    downstream tasks would construct all below it once more.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: deque[Node] = deque(maxlen=_MOST_KEPT)
+        self._until = 0.0
+
+    def begin(self) -> None:
+        """Let go of what was constructed long ago."""
+        if time.monotonic() > self._until:
+            self.tasks.clear()
+
+    def add(self, task: Node) -> None:
+        """Keep a task for a while."""
+        self.tasks.append(task)
+        self._until = time.monotonic() + _PAUSE
+
+    def let_go(self) -> None:
+        """Keep none any more: whoever wanted them has them."""
+        self.tasks.clear()
+
+
+recent = _Recent()
 _building: contextvars.ContextVar[_Building | None] = contextvars.ContextVar("taskproc_building", default=None)
 _memos: weakref.WeakKeyDictionary[type, weakref.WeakValueDictionary[bytes, Any]] = weakref.WeakKeyDictionary()
 
@@ -55,14 +86,20 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     memo = _memos.get(cls)
     if memo is None:
         memo = _memos.setdefault(cls, weakref.WeakValueDictionary())
+    building = _building.get()
     task = memo.get(key)
+    if task is not None and building is None:
+        task = None
+        recent.let_go()  # who holds no such task asks for a new one, whose constructor looks at the world anew
+        task = memo.get(key)
     if task is not None:
         return task  # type: ignore[no-any-return]  # a memo holds instances of its class
-    building = _building.get()
     if building is not None:
         task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
     else:
         building = _Building()
+        if recent.tasks:
+            recent.begin()
         token = _building.set(building)
         try:
             with eased_collector:
@@ -72,6 +109,8 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             raise
         finally:
             _building.reset(token)
+        if task._task.upstreams:  # type: ignore[union-attr]  # constructed here
+            recent.add(task)
     return memo.setdefault(key, task)  # type: ignore[no-any-return]  # as above
 
 

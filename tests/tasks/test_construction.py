@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
 
-from taskproc import Const, Requires, TaskBase
+from taskproc import Const, Requires, RequiresList, TaskBase
 from taskproc.base.errors import CycleError, TaskDefinitionError
 from taskproc.tasks import construction
 
@@ -161,3 +163,80 @@ def _line(task: Any) -> list[Any]:
     while line[-1]._task.upstreams:
         line.append(line[-1]._task.upstreams[0])
     return line
+
+
+class Grid(TaskBase):
+    ups: RequiresList[int]
+    made = 0
+
+    def __init__(self, n: int, k: int):
+        Grid.made += 1
+        self.ups = [Grid(n - 1, k - 1), Grid(n - 1, k)] if 0 < k < n else []
+
+    def run_task(self) -> int:
+        return sum(self.ups) or 1
+
+
+class Follows(TaskBase):
+    up: Requires[int]
+
+    def __init__(self, n: int):
+        self.up = First()
+        self.seen = word.get()
+
+    def run_task(self) -> int:
+        return self.up
+
+
+class First(TaskBase):
+    def run_task(self) -> int:
+        return 1
+
+
+def build_bottom_up(width: int) -> None:
+    for n in range(width):
+        for k in range(n + 1):
+            Grid(n, k)
+
+
+def test_a_graph_that_nobody_holds_is_built_bottom_up_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Grid, "made", 0)
+    build_bottom_up(30)
+    inner = sum(max(0, n - 1) for n in range(30))
+    assert Grid.made <= inner + 5 * 30, "of what needs nothing, some are made again"
+
+
+def test_what_was_built_is_let_go_when_a_graph_is_taken():
+    gone = weakref.ref(Follows(1))
+    assert gone() is not None
+    First().run_graph()
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_was_built_is_let_go_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    gone = weakref.ref(Follows(2))
+    monkeypatch.setattr(construction, "_PAUSE", 0.0)
+    Follows(3)
+    Follows(4)
+    gc.collect()
+    assert gone() is None
+
+
+def test_few_tasks_are_kept_alive(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(construction, "recent", construction._Recent())
+    first = weakref.ref(Follows(5))
+    for n in range(construction._MOST_KEPT):
+        Follows(10 + n)
+    gc.collect()
+    assert first() is None
+    assert len(construction.recent.tasks) == construction._MOST_KEPT
+
+
+def test_a_task_that_nobody_holds_is_constructed_anew_when_it_is_asked_for():
+    token = word.set("before")
+    Follows(6)
+    word.reset(token)
+    assert Follows(6).seen == "outside"  # type: ignore[attr-defined]
+    held = Follows(6)
+    assert Follows(6) is held
