@@ -175,7 +175,8 @@ class Staging(Protocol):
             groups: No group is empty, and no job is in two of them.
 
         Returns:
-            The set's directory. Its name is unique in this cache and safe as a scheduler's job name.
+            The set's directory. Its name is unique in this cache and safe as a scheduler's job name. It goes when the
+            run is over, but for what was written to its directory `log`, if you make one.
         """
         ...
 

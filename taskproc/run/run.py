@@ -51,7 +51,7 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
     Raises:
         FailedTaskError: A task failed.
     """
-    _tell_of_nesting()
+    worker.tell_of_nesting()
     stats: dict[str, Any] = {"stats": {}, "generations": []}
     failures: dict[bytes, FailedTaskError] = {}
     for _ in range(_MOST_REPAIRS):
@@ -138,13 +138,6 @@ def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
             known.store.discard_result(plan.graph.digest(up))
             found = True
     return found
-
-
-def _tell_of_nesting() -> None:
-    """If a task is running in this very place, have its worker hand back what waits behind it."""
-    attempt = worker.current.get()
-    if attempt is not None and attempt.on_nested is not None:
-        attempt.on_nested()
 
 
 def _refuse_circle(plan: Plan) -> None:

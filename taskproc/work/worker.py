@@ -54,6 +54,7 @@ class Unguarded:
 current: ContextVar[Attempt | None] = ContextVar("taskproc_attempt", default=None)
 descriptors: DescriptorCapture | None = None
 keeping: Lock | Unguarded = Unguarded()  # held while something is kept, and for good once the process is to end
+running: dict[Attempt, None] = {}  # what runs in this process, in the order of its start
 watched = False  # whether this process has a guard that ends it in time
 at_hand: Attempt | None = None  # what runs in this process with its output captured
 
@@ -82,9 +83,24 @@ class CapturedDescriptors:
             os.close(copy)
 
 
+def tell_of_nesting() -> None:
+    """Have workers hand back what waits behind the task that this is part of, since a graph is to be run here.
+
+    Threads do not inherit what runs. In one that a task started, it may be any of the tasks in this process, so all
+    hand back; but for one with the terminal, which would wait for the others to end, unless it is alone.
+    """
+    own = current.get()
+    for attempt in [own] if own is not None else list(running):
+        if own is not None or attempt.capture != "none" or len(running) == 1:
+            attempt.hand_back()
+
+
 def ancestors() -> list[str]:
-    """Give the digests of the tasks that what runs here is nested in, outermost first; none outside of a task."""
-    attempt = current.get()
+    """Give the digests of the tasks that what runs here is nested in, outermost first; none outside of a task.
+
+    A worker's process runs nothing else than the task that it was given; so its other threads are that task's, too.
+    """
+    attempt = current.get() or (next(iter(running), None) if watched else None)
     if attempt is None:
         return []
     context = apply_context(attempt.assignment.context)
@@ -96,17 +112,21 @@ class Attempt:
 
     def __init__(self, assignment: Assignment, body: bytes, on_nested: Callable[[], None] | None = None) -> None:
         self.assignment = assignment
-        self.on_nested = on_nested
+        self.capture: Capture = "none"
         self.directory = assignment.directory
         self.started = 0.0
         self._body = body
         self._touched = False
         self._touching = Lock()  # the task, threads of its own and the guard may all want the directory at once
         self._fsync = False
+        self._on_nested = on_nested
+        self._nesting = Lock()
 
     def run(self, capture: Capture) -> Ended:
         """Run the task, with its output where it belongs; a filed attempt is claimed before that."""
         token = current.set(self)
+        self.capture = capture
+        running[self] = None
         try:
             if capture == "fd":
                 memory.begin()
@@ -118,7 +138,15 @@ class Attempt:
                     return self._run()
             return self._run()
         finally:
+            del running[self]
             current.reset(token)
+
+    def hand_back(self) -> None:
+        """See to it, once, that nothing waits behind this attempt any more; whoever comes meanwhile waits for that."""
+        with self._nesting:
+            on_nested, self._on_nested = self._on_nested, None
+            if on_nested is not None:
+                on_nested()
 
     def claim(self) -> bool:
         """Start once, ever: whoever renames the attempt's file runs it."""

@@ -1,12 +1,13 @@
 """A task that runs a graph of its own: what it may ask for, and what it may not."""
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from taskproc import Context, FailedTaskError, TaskBase
+from taskproc import Context, FailedTaskError, RequiresList, TaskBase
 from taskproc.base.errors import CycleError
 
 
@@ -73,3 +74,58 @@ def test_context_can_make_every_task_interactive(
     monkeypatch.setattr(Context, "interactive", True)
     Speaks().run_graph()
     assert capsys.readouterr().out == "here\n"
+
+
+class Step(TaskBase):
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def run_task(self) -> int:
+        if self.n % 10:
+            return self.n
+        with ThreadPoolExecutor(2) as pool:
+            return sum(pool.map(lambda n: Step(self.n + n).run_graph(), range(1, 6)))
+
+
+class Steps(TaskBase):
+    steps: RequiresList[int]
+
+    def __init__(self) -> None:
+        self.steps = [Step(n) for n in range(60)]
+
+    def run_task(self) -> int:
+        return len(self.steps)
+
+
+class InThread(TaskBase):
+    def run_task(self) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(InThread().run_graph).result()
+
+
+class Terminal(TaskBase, interactive=True):
+    def run_task(self) -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(Step(71).run_graph).result()
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("store", ["tree", "packed"])
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_a_graph_in_a_thread_that_a_task_started_waits_for_nothing_behind_the_task(
+    monkeypatch: pytest.MonkeyPatch, backend: str, workers: int, store: str
+) -> None:
+    monkeypatch.setenv("TP_STORE", store)
+    assert Steps().run_graph(backend=backend, max_workers=workers) == 60
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_task_that_runs_itself_in_a_thread_is_told_so_instead_of_waiting() -> None:
+    with pytest.raises(FailedTaskError, match="InThread\\(\\) is running"):
+        InThread().run_graph(backend="process")
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_task_with_the_terminal_may_run_a_graph_in_a_thread() -> None:
+    assert Terminal().run_graph(backend="thread") == 71
