@@ -87,7 +87,7 @@ class Ledger:
     def flush(self) -> None:
         """Write out what was added."""
         with self._lock:
-            if not self._lines:
+            if not self._lines or self._fd < 0:
                 return
             lines, self._lines, self._size = self._lines, [], 0
             data = memoryview(("\n".join(lines) + "\n").encode())
@@ -95,9 +95,11 @@ class Ledger:
                 data = data[os.write(self._fd, data) :]
 
     def close(self) -> None:
-        """Write out, and close."""
-        self.flush()
-        os.close(self._fd)
+        """Write out, and close. What comes later is passed over: the file's number may be another file's by then."""
+        with self._lock:
+            self.flush()
+            os.close(self._fd)
+            self._fd = -1
 
 
 def open_ledger(path: str) -> BinaryIO:

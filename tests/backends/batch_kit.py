@@ -122,10 +122,10 @@ class Bench:
     ) -> None:
         self.report = Recorder()
         self.shelf = Shelf(directory)
-        context = BackendContext(options, 1, directory, self.report, self.shelf, [])
+        self.context = BackendContext(options, 1, directory, self.report, self.shelf, [])
         self.options = options
         self.directory = directory
-        self.backend = BatchBackend(scheduler, context, timeout=timeout, **more)
+        self.backend = BatchBackend(scheduler, self.context, timeout=timeout, **more)
 
     def job(self, snippet: str = "true", **fields: Any) -> Job:
         """Make a job that runs a shell snippet."""

@@ -16,7 +16,7 @@ from taskproc_backends.batch.adoption import _LANDING_SECONDS
 from taskproc_backends.batch.book import JobSet
 from taskproc_backends.batch.loop import Loop
 
-from taskproc.plugin import Job, Outcome
+from taskproc.plugin import BackendUnavailable, Job, Outcome
 from tests.backends.batch_kit import MakeBench, Recorder
 from tests.backends.standin_scheduler import StandIn
 
@@ -268,3 +268,31 @@ def test_a_job_of_our_own_name_is_ours_by_any_clock() -> None:
     jobs = JobSet(Path("/runs/tp-0123456789ab"), "", time.time(), 0.0, True, {})
     assert jobs.is_meant(JobState("7", 0, "running", name="tp-0123456789ab", submitted=time.time() - 5 * 3600))
     assert not jobs.is_meant(JobState("7", 0, "running", name="tp-0123", submitted=time.time() - 5 * 3600))
+
+
+def test_a_search_in_a_silent_scheduler_ends_with_the_run(make_bench: MakeBench, site: StandIn) -> None:
+    asked = threading.Event()
+
+    class Silent(StandIn):
+        def queue(self, sets: Any) -> list[Lookup]:
+            asked.set()
+            raise BackendUnavailable("no answer")
+
+    bench = make_bench(Silent(site.site))
+    jobs = bench.jobs(1)
+    bench.shelf.stage([jobs])
+    raised: list[BaseException] = []
+
+    def adopt() -> None:
+        try:
+            bench.backend.adopt(bench.refs(jobs))
+        except BackendUnavailable as error:
+            raised.append(error)
+
+    adopting = threading.Thread(target=adopt)
+    adopting.start()
+    assert asked.wait(60)
+    bench.context.closing.set()
+    adopting.join(60)
+    assert not adopting.is_alive()
+    assert len(raised) == 1

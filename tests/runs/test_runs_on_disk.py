@@ -76,6 +76,17 @@ def start_driver(runs: Path, *prefix: str) -> tuple[subprocess.Popen[str], str]:
     return process, process.stdout.readline().strip()
 
 
+    def test_late_entry_goes_into_no_other_file(self, tmp_path: Path):
+        book = Ledger(f"{tmp_path}/ledger.jsonl")
+        book.write({"kind": "run"})
+        book.close()
+        with open(tmp_path / "mine.txt", "w") as mine:  # has the number that the ledger had
+            book.write({"kind": "accepted"})
+            mine.write("precious")
+        assert (tmp_path / "mine.txt").read_text() == "precious"
+        assert [entry["kind"] for entry in read_ledger(f"{tmp_path}/ledger.jsonl")] == ["run"]
+
+
 class TestRunDirectory:
     def test_it_tells_of_its_driver(self, tmp_path: Path):
         run = RunDirectory(str(tmp_path), "Main()")

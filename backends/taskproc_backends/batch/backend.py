@@ -282,7 +282,7 @@ class BatchBackend:
             self._reject([job for job, _ in jobs], self._follower.broken)
             return []
         self._probe()
-        taken, never = Adoption(self._follower, self._book, self._closing).sort(jobs)
+        taken, never = Adoption(self._follower, self._book, self._context.closing).sort(jobs)
         for job, _ in jobs:
             self._unsure.pop(job.nonce, None)
         for one in taken:
