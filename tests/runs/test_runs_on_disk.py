@@ -61,6 +61,16 @@ def rewrite(run: RunDirectory, changes: dict[str, Any]) -> None:
     file = Path(run.path, "run.json")
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
+    def test_late_entry_goes_into_no_other_file(self, tmp_path: Path):
+        book = Ledger(f"{tmp_path}/ledger.jsonl")
+        book.write({"kind": "run"})
+        book.close()
+        with open(tmp_path / "mine.txt", "w") as mine:  # has the number that the ledger had
+            book.write({"kind": "accepted"})
+            mine.write("precious")
+        assert (tmp_path / "mine.txt").read_text() == "precious"
+        assert [entry["kind"] for entry in read_ledger(f"{tmp_path}/ledger.jsonl")] == ["run"]
+
 
 def start_driver(runs: Path, *prefix: str) -> tuple[subprocess.Popen[str], str]:
     """Start a driver that does nothing, and give its run's directory."""
@@ -74,17 +84,6 @@ def start_driver(runs: Path, *prefix: str) -> tuple[subprocess.Popen[str], str]:
     )
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
-
-
-    def test_late_entry_goes_into_no_other_file(self, tmp_path: Path):
-        book = Ledger(f"{tmp_path}/ledger.jsonl")
-        book.write({"kind": "run"})
-        book.close()
-        with open(tmp_path / "mine.txt", "w") as mine:  # has the number that the ledger had
-            book.write({"kind": "accepted"})
-            mine.write("precious")
-        assert (tmp_path / "mine.txt").read_text() == "precious"
-        assert [entry["kind"] for entry in read_ledger(f"{tmp_path}/ledger.jsonl")] == ["run"]
 
 
 class TestRunDirectory:
