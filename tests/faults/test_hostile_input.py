@@ -33,6 +33,7 @@ from taskproc.cli.values import read_value
 from taskproc.tasks.settings import load_settings
 from tests.faults import graph
 from tests.faults.nursery import Nursery
+from tests.interpreters import SUPPORTED, find_interpreter
 from tests.tasks import test_arguments as arguments
 
 slurm = pytest.importorskip("taskproc_slurm.slurm")
@@ -346,9 +347,7 @@ print(digest.hexdigest())
 
 def interpreters() -> list[str]:
     """Find the Pythons that are supported, and here."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    others = [max(versions.glob(f"3.{minor}.*/bin/python3.{minor}"), default=None) for minor in range(10, 15)]
-    return [sys.executable, *(str(path) for path in others if path)]
+    return [sys.executable, *filter(None, map(find_interpreter, SUPPORTED))]
 
 
 def test_random_values_have_one_identity_on_every_python_and_for_every_hash_seed():

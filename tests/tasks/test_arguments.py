@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from taskproc.base.errors import TaskDefinitionError
 from taskproc.tasks.arguments import MAX_DEPTH, Binder, canonical, const_identity, digest, identity, readable
+from tests.interpreters import find_interpreter
 
 PACKAGE = Path(__file__).parents[2] / "taskproc"
 
@@ -453,11 +454,10 @@ def test_identity_is_the_same_in_every_process():
 
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_identity_is_the_same_on_every_python(version):
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = sorted(versions.glob(f"{version}.*/bin/python{version}"))
-    if not found:
-        pytest.skip(f"there is no Python {version} under pyenv")
-    assert run_script(str(found[-1]), "7") == run_script(sys.executable, "0")
+    python = find_interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no Python {version} here")
+    assert run_script(python, "7") == run_script(sys.executable, "0")
 
 
 def test_digest_depends_on_name_and_text():
