@@ -76,7 +76,7 @@ def test_ci_calls_the_test_command_of_the_readme() -> None:
     command = "sh scripts/test.sh"
 
     assert f"```sh\n{command}\n```" in (ROOT / "README.md").read_text()
-    assert f"exec {command} " in (ROOT / ".ci" / "run").read_text()
+    assert f"\nexec {command}\n" in (ROOT / ".ci" / "run").read_text()
 
 
 def ran(name: str, summary: str) -> int:

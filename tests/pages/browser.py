@@ -15,6 +15,7 @@ REQUIRED = "TASKPROC_REQUIRE_BROWSER"
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage",  # a container may have little of it
 )  # fmt: skip
 WIDE, NARROW = (1280, 800), (390, 800)
 
