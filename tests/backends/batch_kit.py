@@ -125,6 +125,7 @@ class Bench:
         self.context = BackendContext(options, 1, directory, self.report, self.shelf, [])
         self.options = options
         self.directory = directory
+        self._gate = directory / f"gate-{uuid.uuid4().hex}"
         self.backend = BatchBackend(scheduler, self.context, timeout=timeout, **more)
 
     def job(self, snippet: str = "true", **fields: Any) -> Job:
@@ -135,6 +136,14 @@ class Bench:
 
     def jobs(self, count: int, snippet: str = "true", **fields: Any) -> list[Job]:
         return [self.job(snippet, **fields) for _ in range(count)]
+
+    def held_job(self, snippet: str = "true") -> Job:
+        """Make a job that goes on with its snippet once the test says `release`, and not before."""
+        return self.job(f"until [ -e {shlex.quote(str(self._gate))} ]; do sleep 0.1; done; {snippet}")
+
+    def release(self) -> None:
+        """Let the held jobs go on."""
+        self._gate.touch()
 
     def refs(self, jobs: Sequence[Job]) -> list[tuple[Job, JobRef]]:
         """Give what the ledger of this driver would tell the next one."""

@@ -13,6 +13,7 @@ from taskproc_backends.batch import Lookup
 from taskproc.plugin import BackendUnavailable, SubmitUnknown
 from tests.backends.batch_kit import MakeBench
 from tests.backends.standin_scheduler import StandIn
+from tests.support import wait_for
 
 
 def test_ready_jobs_go_out_as_one_array(make_bench: MakeBench, site: StandIn) -> None:
@@ -62,23 +63,25 @@ def test_automatic_groups_hold_a_minute_of_known_work(make_bench: MakeBench, sit
     assert [call[1] for call in site.calls("submit")] == ["4"]
 
 
-def test_the_end_of_a_task_is_noticed_within_two_seconds(make_bench: MakeBench) -> None:
+def test_the_end_of_a_task_is_noticed_without_a_question(make_bench: MakeBench) -> None:
     bench = make_bench(query_interval=30.0)
     job = bench.job(f"sleep 3; date +%s.%N > {bench.directory}/done")
 
     bench.backend.submit([job])
     bench.report.outcome(job)
 
-    assert bench.report.times[job.nonce] - float((bench.directory / "done").read_text()) < 2.0
+    late = bench.report.times[job.nonce] - float((bench.directory / "done").read_text())
+    assert late < bench.options.query_interval / 2
 
 
 def test_questions_do_not_grow_with_the_number_of_jobs(make_bench: MakeBench, site: StandIn) -> None:
     bench = make_bench(StandIn(site.site, max_array=20), query_interval=0.5)
 
-    bench.backend.submit(bench.jobs(60, "sleep 2"))
-    time.sleep(2)
+    began = time.monotonic()
+    bench.backend.submit(bench.jobs(60, "sleep 60"))
+    wait_for(lambda: len(site.calls("queue")) >= 4, "fourth question", 60)
 
-    assert 1 <= len(site.calls("queue")) <= 5
+    assert len(site.calls("queue")) <= 2 + (time.monotonic() - began) / 0.5
     assert len(site.calls("account")) <= 1
 
 
@@ -96,7 +99,7 @@ def test_why_jobs_wait_is_told_once_in_the_schedulers_words(make_bench: MakeBenc
 
 def test_a_running_job_is_reported_with_its_host(make_bench: MakeBench) -> None:
     bench = make_bench()
-    job = bench.job("sleep 5")
+    job = bench.job("sleep 60")
 
     bench.backend.submit([job])
     bench.report.until(lambda: bench.report.hosts)
@@ -238,7 +241,7 @@ def test_a_hanging_question_does_not_hold_up_the_end_marks(make_bench: MakeBench
 
     bench.backend.submit([job])
 
-    assert bench.report.outcome(job, seconds=4).exit_code == 0
+    assert bench.report.outcome(job, seconds=30).exit_code == 0  # half of the time that a question may take
 
 
 def test_a_limit_on_jobs_is_waited_out(make_bench: MakeBench, site: StandIn) -> None:
@@ -288,9 +291,9 @@ def test_a_submission_whose_answer_was_lost_is_found_by_its_name(make_bench: Mak
 
 def test_the_next_driver_follows_what_lives_and_harvests_what_ended(make_bench: MakeBench, site: StandIn) -> None:
     first = make_bench()
-    ended, lives, vanished = first.job("exit 3"), first.job("sleep 4; exit 5"), first.job("sleep 60")
+    ended, lives, vanished = first.job("exit 3"), first.held_job("exit 5"), first.job("sleep 60")
     first.backend.submit([ended, lives, vanished])
-    first.report.until(lambda: len(first.report.hosts) == 2)
+    first.report.until(lambda: {lives.nonce, vanished.nonce} <= set(first.report.hosts))
     first.backend.close(detach=True)
     site.say("1", 2, phase="ended", cause="node", host="n1")
 
@@ -300,6 +303,7 @@ def test_the_next_driver_follows_what_lives_and_harvests_what_ended(make_bench: 
     assert never == []
     assert second.report.outcome(ended).exit_code == 3
     assert second.report.outcome(vanished, 90).kind == "lost"
+    first.release()
     assert second.report.outcome(lives).exit_code == 5
 
 
@@ -358,10 +362,11 @@ def test_a_whole_array_is_cancelled_by_one_call(make_bench: MakeBench, site: Sta
 
 def test_part_of_an_array_is_cancelled_by_its_elements(make_bench: MakeBench, site: StandIn) -> None:
     bench = make_bench()
-    jobs = bench.jobs(4, "sleep 3")
+    jobs = [bench.held_job() for _ in range(4)]
     bench.backend.submit(jobs)
 
     bench.backend.cancel(jobs[1:3])
+    bench.release()
 
     assert site.calls("cancel")[0][0].endswith('"1", [1, 2]]')
     assert [bench.report.outcome(job).kind for job in jobs] == ["ended", "cancelled", "cancelled", "ended"]
@@ -380,13 +385,13 @@ def test_closing_ends_what_is_left_and_does_not_wait_for_a_silent_scheduler(
     make_bench: MakeBench, site: StandIn
 ) -> None:
     bench = make_bench()
-    bench.backend.submit([bench.job("sleep 20")])
+    bench.backend.submit([bench.job("sleep 60")])
     site.fault("down")
     began = time.monotonic()
 
     bench.backend.close(detach=False)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # half of the time that a question may take
 
 
 def test_a_preview_shows_the_call_and_the_script_and_submits_nothing(make_bench: MakeBench, site: StandIn) -> None:

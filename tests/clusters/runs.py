@@ -239,15 +239,13 @@ print(Both().run_graph(**RUN))
         assert done.out.strip() == "15"
         assert set(home.ran().values()) == {1}, home.ran()
 
-    def test_ctrl_c_ends_the_jobs_and_leaves_within_seconds(self, home: Home, start: Start) -> None:
-        driver = start("Sum(8, 15.0).run_graph(**RUN)")
+    def test_ctrl_c_ends_the_jobs_and_does_not_wait_for_them(self, home: Home, start: Start) -> None:
+        driver = start("Sum(8, 300.0).run_graph(**RUN)")
         wait_for(lambda: len(home.ran()) >= 2, "running tasks", 60)
 
-        began = time.monotonic()
         driver.send_signal(signal.SIGINT)
-        driver.wait(timeout=30)
+        driver.wait(timeout=100)
 
-        assert time.monotonic() - began < 12
         ran = home.ran()
         time.sleep(6)
         assert "sum" not in ran

@@ -129,11 +129,12 @@ def test_a_whole_array_is_cancelled_at_once(
 
 def test_some_elements_are_cancelled_and_others_go_on(make_bench: MakeBench) -> None:
     bench = make_bench()
-    doomed, spared = bench.jobs(2, "sleep 100"), bench.job("sleep 5; exit 5")
+    doomed, spared = bench.jobs(2, "sleep 100"), bench.held_job("exit 5")
     bench.backend.submit([*doomed, spared])
     bench.report.until(lambda: len(bench.report.hosts) == 3)
 
     bench.backend.cancel(doomed)
+    bench.release()
 
     assert bench.report.outcome(doomed[0]).kind == "cancelled"
     assert bench.report.outcome(spared).exit_code == 5
@@ -151,7 +152,8 @@ def test_a_job_killed_outright_is_explained_by_the_account(make_bench: MakeBench
     assert (outcome.kind, outcome.signal) == ("ended", 9)
 
 
-def test_a_time_limit_is_named(make_bench: MakeBench) -> None:
+def test_a_time_limit_is_named(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskproc_backends.batch.follower._ACCOUNT_SECONDS", 120.0)
     bench = make_bench(time="2s")
     job = bench.job("sleep 100")
 
@@ -181,12 +183,13 @@ def test_a_refusal_is_told_in_grid_engines_words(make_bench: MakeBench, options:
 
 def test_the_qmaster_stops_and_comes_back_in_the_middle(make_bench: MakeBench, breakable_sge: SgeCluster) -> None:
     bench = make_bench()
-    before = bench.jobs(2, "sleep 3; exit 2")
+    before = [bench.held_job("exit 2") for _ in range(2)]
     bench.backend.submit(before)
     bench.report.until(lambda: len(bench.report.hosts) == 2)
 
     breakable_sge.kill_controller()
-    back = threading.Timer(8, breakable_sge.start_controller)
+    bench.release()
+    back = threading.Timer(4, breakable_sge.start_controller)
     back.start()
     during = bench.jobs(2)
     submit_patiently(bench, during)

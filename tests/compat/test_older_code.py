@@ -2,9 +2,6 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
-import sys
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,7 @@ import pytest
 
 import taskproc
 from taskproc import Const, Context, FailedTaskError, Requires, RequiresDict, TaskBase
-from tests.compat.sleeping import SleepTask
+from tests.compat.meeting import Meets
 from tests.support import run_and_count
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -233,21 +230,11 @@ def test_forced_interactive_prints_to_the_terminal(capsys):
     assert not Job().task_stderr.exists()
 
 
-def a_python_start() -> float:
-    """Measure how long this machine takes just now to start a Python that imports what a worker does."""
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import taskproc.work.pipe, taskproc.task"], check=True)
-    return time.perf_counter() - started
-
-
-def test_sleeping_tasks_leave_little_beside_their_sleep():
-    one = SleepTask()
-    last = SleepTask(SleepTask(one), SleepTask(SleepTask(), one))
-    start = a_python_start()
-    started = time.perf_counter()
-    assert last.run_graph(max_workers=2) == 1.5
-    overhead = time.perf_counter() - started - 1.5
-    assert overhead < 0.5 or overhead < 3 * (start + a_python_start())
+def test_tasks_that_need_not_wait_for_one_another_run_at_the_same_time(tmp_path: Path):
+    first = Meets(tmp_path, "first")
+    left, right = Meets(tmp_path, "left", first, meets="right"), Meets(tmp_path, "right", first, meets="left")
+    last = Meets(tmp_path, "last", left, right)
+    assert last.run_graph(max_workers=2) == ["first", "left", "first", "right", "last"]
 
 
 def test_context_is_set_by_assignment(cache: Path, tmp_path: Path):

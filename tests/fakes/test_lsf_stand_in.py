@@ -16,6 +16,7 @@ from tests.fakes.lsf.names import parse_job_name
 from tests.fakes.lsf.text import wrap
 
 FINISHED = {"DONE", "EXIT"}
+HELD = "until [ -e go ]; do sleep 0.05; done"
 Submit = Callable[..., str]
 
 
@@ -67,19 +68,21 @@ def test_outside_an_array_the_index_is_zero(fake_lsf: FakeLsf, submit: Submit, t
     assert (tmp_path / "out.0").read_text().startswith("0\nto-stdout-too\n")
 
 
-def test_no_more_jobs_run_than_slots_and_than_the_array_allows(fake_lsf: FakeLsf, submit: Submit) -> None:
-    job = submit("-J", "a[1-6]%2", "sleep 0.2")
-    most = 0
-    while not set(fake_lsf.states(job)) <= FINISHED:
-        most = max(most, fake_lsf.states(job).count("RUN"))
+def test_no_more_jobs_run_than_slots_and_than_the_array_allows(
+    fake_lsf: FakeLsf, submit: Submit, tmp_path: Path
+) -> None:
+    job = submit("-J", "a[1-6]%2", f"{HELD}; sleep 0.2")
+    fake_lsf.wait(lambda: fake_lsf.states(job).count("RUN") == 2)
+    (tmp_path / "go").touch()
+    while not set(states := fake_lsf.states(job)) <= FINISHED:
+        assert states.count("RUN") <= 2
         time.sleep(0.02)
-    assert most == 2
 
 
 def test_jobs_outlive_the_command_that_submitted_them(
     fake_lsf: FakeLsf, submit: Submit, tmp_path: Path
 ) -> None:
-    job = submit("sleep 0.3; ps -o sid= -p $$ | tr -d ' ' > session; echo $$ > pid")
+    job = submit("sleep 0.3; cut -d ' ' -f 6 /proc/$$/stat > session; echo $$ > pid")
     finish(fake_lsf, job)
     assert (tmp_path / "session").read_text() == (tmp_path / "pid").read_text()
 
@@ -248,12 +251,13 @@ def test_bkill_of_many_says_what_became_of_each(fake_lsf: FakeLsf, submit: Submi
     )
 
 
-def test_bkill_stops_and_resumes(fake_lsf: FakeLsf, submit: Submit) -> None:
-    job = submit("sleep 0.5")
+def test_bkill_stops_and_resumes(fake_lsf: FakeLsf, submit: Submit, tmp_path: Path) -> None:
+    job = submit(HELD)
     running(fake_lsf, job)
     fake_lsf.run("bkill", "-s", "STOP", job)
     fake_lsf.wait(lambda: fake_lsf.states(job) == ["USUSP"])
     fake_lsf.run("bkill", "-s", "CONT", job)
+    (tmp_path / "go").touch()
     finish(fake_lsf, job)
     assert fake_lsf.states(job) == ["DONE"]
 
@@ -276,7 +280,7 @@ def test_history_and_accounts_tell_the_end(fake_lsf: FakeLsf, submit: Submit) ->
 
 
 def test_late_visibility(fake_lsf: FakeLsf, submit: Submit) -> None:
-    fake_lsf.inject("late_visibility", seconds=0.5)
+    fake_lsf.inject("late_visibility", seconds=5)
     job = submit("sleep 30")
     assert fake_lsf.run("bjobs", job).stderr == f"Job <{job}> is not found\n"
     fake_lsf.wait(lambda: fake_lsf.run("bjobs", job).returncode == 0)
@@ -400,9 +404,10 @@ def test_suspended(fake_lsf: FakeLsf, submit: Submit, tmp_path: Path, stat: str)
 
 
 def test_unreachable_hides_the_end_of_a_job(fake_lsf: FakeLsf, submit: Submit, tmp_path: Path) -> None:
-    job = submit("sleep 0.3; touch done")
+    job = submit(f"{HELD}; touch done")
     running(fake_lsf, job)
     fake_lsf.inject("unreachable")
+    (tmp_path / "go").touch()
     fake_lsf.wait((tmp_path / "done").exists)
     time.sleep(0.5)
     assert columns(fake_lsf, job, "stat") == [["UNKWN"]]
@@ -421,9 +426,11 @@ def test_bkill_makes_a_zombie_of_an_unreachable_job(fake_lsf: FakeLsf, submit: S
     assert columns(fake_lsf, job, "stat") == [["EXIT"]]
 
 
-def test_memory_kill(fake_lsf: FakeLsf, submit: Submit) -> None:
+def test_memory_kill(fake_lsf: FakeLsf, submit: Submit, tmp_path: Path) -> None:
     fake_lsf.inject("memory_kill", jobs=["a*"], times=1)
-    job = submit("-J", "a[1-2]", "sleep 0.6")
+    job = submit("-J", "a[1-2]", HELD)
+    fake_lsf.wait(lambda: "EXIT" in fake_lsf.states(job))
+    (tmp_path / "go").touch()
     finish(fake_lsf, job)
     reason = "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit"
     assert sorted(columns(fake_lsf, job, "stat exit_code exit_reason")) == [
@@ -433,7 +440,7 @@ def test_memory_kill(fake_lsf: FakeLsf, submit: Submit) -> None:
 
 
 def test_host_dies(fake_lsf: FakeLsf, submit: Submit, tmp_path: Path) -> None:
-    job = submit("sleep 1; touch done")
+    job = submit("sleep 30; touch done")
     running(fake_lsf, job)
     fake_lsf.inject("host_dies", seconds=0.5)
     fake_lsf.wait(lambda: fake_lsf.states(job) == ["UNKWN"])

@@ -183,11 +183,12 @@ def test_a_whole_array_is_cancelled_at_once(make_bench: MakeBench, fake_lsf: Fak
 
 def test_some_elements_are_cancelled_and_others_go_on(make_bench: MakeBench) -> None:
     bench = make_bench()
-    doomed, spared = bench.jobs(2, "sleep 100"), bench.job("sleep 2; exit 5")
+    doomed, spared = bench.jobs(2, "sleep 100"), bench.held_job("exit 5")
     bench.backend.submit([*doomed, spared])
     bench.report.until(lambda: len(bench.report.hosts) == 3)
 
     bench.backend.cancel(doomed)
+    bench.release()
 
     assert bench.report.outcome(doomed[0]).kind == "cancelled"
     assert bench.report.outcome(spared).exit_code == 5
@@ -209,12 +210,13 @@ def test_a_job_killed_by_somebody_else_says_so(make_bench: MakeBench, fake_lsf: 
 
 def test_a_time_limit_is_named(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_LSF_MINUTE", "1")
+    monkeypatch.setattr("taskproc_backends.batch.follower._ACCOUNT_SECONDS", 120.0)
     bench = make_bench(time="00:02:00")
     job = bench.job("sleep 100")
 
     bench.backend.submit([job])
 
-    outcome = bench.report.outcome(job, 40)
+    outcome = bench.report.outcome(job, 150)
     assert "time limit of 0:02:00" in outcome.reason
     assert "ask for more with time=" in outcome.reason
 
@@ -223,10 +225,11 @@ def test_an_outer_jobs_variables_stay_out(make_bench: MakeBench, monkeypatch: py
     for name, value in {"BSUB_QUIET": "Y", "LSB_HOSTS": "leaked", "LSB_BJOBS_FORMAT": "stat"}.items():
         monkeypatch.setenv(name, value)
     bench = make_bench()
-    job = bench.job('[ "$LSB_HOSTS" != leaked ] && [ -z "$BSUB_QUIET$LSB_NTRIES" ] && sleep 1')
+    job = bench.held_job('[ "$LSB_HOSTS" != leaked ] && [ -z "$BSUB_QUIET$LSB_NTRIES" ]')
 
     bench.backend.submit([job])
     bench.report.until(lambda: bench.report.hosts)
+    bench.release()
 
     assert bench.report.outcome(job).exit_code == 0
 
@@ -404,11 +407,12 @@ def test_a_bsub_that_waits_for_room_takes_no_job_twice(make_bench: MakeBench, fa
 
 def test_lsf_goes_down_and_comes_back(make_bench: MakeBench, fake_lsf: FakeLsf) -> None:
     bench = make_bench()
-    before = bench.jobs(2, "sleep 2; exit 2")
+    before = [bench.held_job("exit 2") for _ in range(2)]
     bench.backend.submit(before)
     bench.report.until(lambda: len(bench.report.hosts) == 2)
 
     fake_lsf.inject("down")
+    bench.release()
     back = threading.Timer(5, fake_lsf.clear, ["down"])
     back.start()
     during = bench.jobs(2)
@@ -448,11 +452,12 @@ def test_an_old_release_is_understood(
 
 def test_a_job_that_everybody_has_forgotten_is_lost(make_bench: MakeBench, fake_lsf: FakeLsf) -> None:
     bench = make_bench()
-    job = bench.job("sleep 2; rm -r $(dirname $0)/ended; kill -KILL $PPID")
+    job = bench.held_job("rm -r $(dirname $0)/ended; kill -KILL $PPID")
     bench.backend.submit([job])
     bench.report.until(lambda: bench.report.hosts)
 
     fake_lsf.inject("forgotten", by=["bjobs", "bhist", "bhist -n", "bacct"])
+    bench.release()
 
     outcome = bench.report.outcome(job, 40)
     assert outcome.kind == "lost"
@@ -504,13 +509,14 @@ def test_suspended_jobs_are_waited_for(make_bench: MakeBench, fake_lsf: FakeLsf,
 @pytest.mark.parametrize("stat", ["UNKWN", "ZOMBI"])
 def test_lost_contact_is_not_the_end(make_bench: MakeBench, fake_lsf: FakeLsf, stat: str) -> None:
     bench = make_bench(latency_wait=0.5)
-    job = bench.job("sleep 5; exit 3")
+    job = bench.held_job("exit 3")
     bench.backend.submit([job])
     bench.report.until(lambda: bench.report.hosts)
 
     fake_lsf.inject("unreachable", stat=stat)
     time.sleep(3)
     assert not bench.report.outcomes
+    bench.release()
 
     assert bench.report.outcome(job).exit_code == 3
 
