@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every check and every test. Further arguments go to nox: -l lists its sessions, -s lint runs one.
+# Runs every check and every test that CI runs. Further arguments go to nox: -l lists its sessions, -s lint runs one.
 . "$(dirname -- "$0")/setup.sh"
 
 set_up_with_plugins() {
@@ -10,7 +10,29 @@ set_up_with_plugins() {
     setup test "$@"
 }
 
+# The suite waits much for its clusters. All else runs meanwhile; what the suite says is shown after it, in one piece.
+run_side_by_side() {
+    said=$(mktemp)
+    failed=0
+    run_nox -s tests >"$said" 2>&1 </dev/null &
+    suite=$!
+    run_nox -t beside </dev/null &
+    beside=$!
+    trap 'kill -INT "$beside" "$suite"' INT HUP TERM
+    wait "$beside" || failed=1
+    wait "$suite" || failed=1
+    cat "$said"
+    rm "$said"
+    exit "$failed"
+}
+
+run_nox() {
+    exec "$venv/bin/python" -m nox --non-interactive "$@"
+}
+
 set_up_with_plugins --group dev -e '.[examples]'
-PATH=$venv/bin:$PATH
-export PATH
-exec "$venv/bin/python" -m nox --non-interactive "$@"
+# Of pyright's two nodes the one that was installed with it: another may be here, old or not, or none.
+PATH=$venv/bin:$PATH PYRIGHT_PYTHON_GLOBAL_NODE=0
+export PATH PYRIGHT_PYTHON_GLOBAL_NODE
+[ $# -gt 0 ] || run_side_by_side
+run_nox "$@"

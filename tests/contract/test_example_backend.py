@@ -12,6 +12,7 @@ from tests.docs.pages import find_blocks
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "contrib" / "example-backend"
+AT_ONCE = ["-n", "4", "--dist", "worksteal"]  # most of the tests wait
 
 
 def test_guide_shows_the_example():
@@ -33,7 +34,7 @@ def test_example_passes_the_suite_from_its_wheel(tmp_path: Path):
 
     suite = (EXAMPLE / "tests" / "test_nice.py").read_text(encoding="utf-8")
     (tmp_path / "test_nice.py").write_text(suite.replace("many = 30", "many = 5"), encoding="utf-8")
-    said = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_nice.py"], tmp_path)
+    said = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *AT_ONCE, "test_nice.py"], tmp_path)
     where = run([python, "-c", "import taskproc_nice as n, taskproc as t; print(n.__file__, t.__file__)"], tmp_path)
     assert "passed" in said
     assert all(str(tmp_path) in path for path in where.split())
