@@ -11,6 +11,16 @@ import pytest
 from tests.e2e.command import Command
 
 ROOT = Path(__file__).parents[2]
+# Neither side ends before the other has begun.
+PYTHON_OF_BOTH_SIDES = """\
+#!/bin/sh
+cd "${{0%/*}}"
+meet() {{ touch "$1"; until [ -e "$2" ]; do sleep 0.1; done; }}
+case $* in
+*"-s tests") echo the suite begins; meet suite others; echo the suite ends; exit {suite} ;;
+*"-t beside") meet others suite; echo the others end; exit {beside} ;;
+esac
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +80,26 @@ def test_scripts_leave_an_environment_of_somebody_else_alone(tmp_path: Path) -> 
     assert ended.returncode == 1
     assert "was not made by this script" in ended.stderr
     assert (checkout / ".venv" / "mine").exists()
+
+
+@pytest.mark.parametrize(("suite", "beside", "status"), [(0, 0, 0), (1, 0, 1), (0, 1, 1)])
+def test_a_failure_on_either_side_counts_and_the_suite_has_the_last_word(
+    tmp_path: Path, suite: int, beside: int, status: int
+) -> None:
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    for name in ("pyproject.toml", "constraints.txt", "contrib/lsf/pyproject.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON_OF_BOTH_SIDES.format(suite=suite, beside=beside))
+    python.chmod(0o755)
+    (tmp_path / ".venv" / "made-for-checkout").write_text(f"{tmp_path}\n")
+
+    ended = subprocess.run(["sh", tmp_path / "scripts" / "test.sh"], capture_output=True, text=True)
+
+    assert ended.returncode == status, ended.stderr
+    assert ended.stdout.splitlines()[-3:] == ["the others end", "the suite begins", "the suite ends"]
 
 
 def test_ci_calls_the_test_command_of_the_readme() -> None:
