@@ -64,7 +64,7 @@ class ScriptRunner:
 
     def run(
         self, argv: list[str], *, check: bool = True, env: Mapping[str, str] | None = None, stdin: str = "",
-        timeout: float = 60,
+        timeout: float = 120,
     ) -> Ended:
         """Run a command to its end."""
         process = self.start(argv, env=env, stdin=subprocess.PIPE)
@@ -100,7 +100,7 @@ def run_and_count(task: Any, **how: Any) -> tuple[Any, int]:
     return result, sum(stats["stats"].values())
 
 
-def wait_for(happened: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def wait_for(happened: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Wait until something is true, and give it."""
     deadline = time.monotonic() + seconds
     while not (value := happened()):

@@ -60,7 +60,7 @@ def test_an_array_with_successes_failures_and_a_crash(make_bench: MakeBench) -> 
 
     assert bench.report.outcome(fine).exit_code == 0
     assert bench.report.outcome(bad).exit_code == 3
-    outcome = bench.report.outcome(crash, 60)
+    outcome = bench.report.outcome(crash)
     assert (outcome.kind, outcome.signal) == ("ended", 11)
     assert "last words" in outcome.reason
 
@@ -148,7 +148,7 @@ def test_a_job_killed_outright_is_explained_by_the_account(make_bench: MakeBench
 
     breakable_sge.run("qdel", bench.report.accepted_ids[job.nonce].partition(".")[0])
 
-    outcome = bench.report.outcome(job, 60)
+    outcome = bench.report.outcome(job)
     assert (outcome.kind, outcome.signal) == ("ended", 9)
 
 
@@ -159,7 +159,7 @@ def test_a_time_limit_is_named(make_bench: MakeBench, monkeypatch: pytest.Monkey
 
     bench.backend.submit([job])
 
-    assert "time limit" in bench.report.outcome(job, 60).reason
+    assert "time limit" in bench.report.outcome(job).reason
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_qmaster_stops_and_comes_back_in_the_middle(make_bench: MakeBench, b
     during = bench.jobs(2)
     submit_patiently(bench, during)
 
-    assert [bench.report.outcome(job, 60).exit_code for job in [*before, *during]] == [2, 2, 0, 0]
+    assert [bench.report.outcome(job).exit_code for job in [*before, *during]] == [2, 2, 0, 0]
     back.join()
 
 

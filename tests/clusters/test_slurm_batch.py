@@ -69,7 +69,7 @@ def test_an_array_with_successes_failures_and_a_crash(make_bench: MakeBench) -> 
 
     assert bench.report.outcome(fine).exit_code == 0
     assert bench.report.outcome(bad).exit_code == 3
-    outcome = bench.report.outcome(crash, 40)
+    outcome = bench.report.outcome(crash)
     assert (outcome.kind, outcome.signal) == ("ended", 11)
     assert "SIGSEGV" in outcome.reason
     assert "last words" in outcome.reason
@@ -201,7 +201,7 @@ def test_a_job_cancelled_by_somebody_else_says_so(make_bench: MakeBench, breakab
 
     breakable_slurm.run("scancel", bench.report.accepted_ids[job.nonce])
 
-    outcome = bench.report.outcome(job, 60)
+    outcome = bench.report.outcome(job)
     assert outcome.kind == "ended"
     assert "cancelled" in outcome.reason
 
@@ -221,7 +221,7 @@ def test_the_controller_stops_and_comes_back_in_the_middle(
     during = bench.jobs(2)
     submit_patiently(bench, during)
 
-    assert [bench.report.outcome(job, 60).exit_code for job in [*before, *during]] == [2, 2, 2, 0, 0]
+    assert [bench.report.outcome(job).exit_code for job in [*before, *during]] == [2, 2, 2, 0, 0]
     back.join()
 
 
@@ -235,7 +235,7 @@ def test_a_deaf_controller_takes_no_job_twice(make_bench: MakeBench, breakable_s
     back.start()
     submit_patiently(bench, [job])
 
-    assert bench.report.outcome(job, 60).exit_code == 0
+    assert bench.report.outcome(job).exit_code == 0
     back.join()
     time.sleep(3)
     assert len(ran.read_text().splitlines()) == 1
@@ -253,7 +253,7 @@ def test_a_failed_node_is_not_the_tasks_fault_and_is_avoided(
     breakable_slurm.kill_node(node)
     breakable_slurm.mark_down(node)
 
-    outcome = bench.report.outcome(job, 60)
+    outcome = bench.report.outcome(job)
     assert (outcome.kind, outcome.host) == ("lost", node)
     assert "NODE_FAIL" in outcome.reason
     again = bench.job("sleep 60", directory=job.directory)
@@ -278,7 +278,7 @@ def test_a_purged_job_is_explained_by_its_end_mark(make_bench: MakeBench, breaka
     second = make_bench()
     assert second.backend.adopt(ids) == []
 
-    outcome = second.report.outcome(job, 60)
+    outcome = second.report.outcome(job)
     assert outcome.exit_code == 9
     assert "no such module" in outcome.reason
 
@@ -342,7 +342,7 @@ class TestWithAccounting:
 
         bench.backend.submit([job])
 
-        outcome = bench.report.outcome(job, 60)
+        outcome = bench.report.outcome(job)
         assert outcome.kind == "ended"
         # What it had when Slurm looked lies between its limit and what it takes; the account may come without either.
         assert re.search(r"after exceeding its (100 MB of )?memory( \(it used [123]\d\d MB\))?;", outcome.reason)
@@ -355,7 +355,7 @@ class TestWithAccounting:
             bench = make_bench(account=ACCOUNT)
             jobs = bench.jobs(10, "sleep 1")
             submit_patiently(bench, jobs)
-            assert [bench.report.outcome(job, 60).exit_code for job in jobs] == [0] * 10
+            assert [bench.report.outcome(job).exit_code for job in jobs] == [0] * 10
         finally:
             breakable_slurm.run(*limit, "MaxSubmitJobs=-1")
 

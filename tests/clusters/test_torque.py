@@ -84,9 +84,9 @@ def test_successes_failures_and_a_crash(make_bench: MakeBench) -> None:
 
     bench.backend.submit([fine, bad, crash])
 
-    assert bench.report.outcome(fine, 40).exit_code == 0
-    assert bench.report.outcome(bad, 40).exit_code == 3
-    outcome = bench.report.outcome(crash, 60)
+    assert bench.report.outcome(fine).exit_code == 0
+    assert bench.report.outcome(bad).exit_code == 3
+    outcome = bench.report.outcome(crash)
     assert (outcome.kind, outcome.signal) == ("ended", 11)
     assert "last words" in outcome.reason
 
@@ -106,14 +106,14 @@ def test_options_arrive(make_bench: MakeBench, options: dict[str, Any], arrived:
 
     bench.backend.submit([job])
 
-    assert bench.report.outcome(job, 40).exit_code == 0
+    assert bench.report.outcome(job).exit_code == 0
 
 
 def test_running_jobs_are_known_and_cancelled(make_bench: MakeBench, slurm_plain: SlurmCluster) -> None:
     bench = make_bench()
     jobs = bench.jobs(3, "sleep 100")
     bench.backend.submit(jobs)
-    bench.report.until(lambda: len(bench.report.hosts) == 3, 40)
+    bench.report.until(lambda: len(bench.report.hosts) == 3)
 
     bench.backend.cancel(jobs)
 
@@ -130,7 +130,7 @@ def test_the_next_driver_takes_up_what_runs(make_bench: MakeBench) -> None:
 
     assert second.backend.adopt(first.refs([job])) == []
 
-    assert second.report.outcome(job, 40).exit_code == 4
+    assert second.report.outcome(job).exit_code == 4
 
 
 def test_a_refusal_is_told(make_bench: MakeBench) -> None:

@@ -137,7 +137,7 @@ def test_crowd_of_children_ends_with_the_task(backend: str, tmp_path: Path):
     assert isinstance(error.exception, TaskTimeoutError)
     pids = [int(word) for word in log.read_text().split()]
     assert len(pids) >= 12
-    wait_for(lambda: not any(map(is_alive, pids)), "end of the children", 20)
+    wait_for(lambda: not any(map(is_alive, pids)), "end of the children")
 
 
 @pytest.mark.slow
@@ -145,10 +145,10 @@ def test_deaf_worker_is_ended(backend: str, tmp_path: Path):
     log = tmp_path / "pid"
     error = fail_among_neighbours(HangsDeaf(str(log)), backend)
     assert isinstance(error.exception, TaskTimeoutError)
-    wait_for(lambda: not is_alive(int(log.read_text())), "end of the worker", 20)
+    wait_for(lambda: not is_alive(int(log.read_text())), "end of the worker")
 
 
 @pytest.mark.slow
 def test_no_worker_is_left_after_a_run_in_which_some_died(backend: str, tmp_path: Path):
     fail_among_neighbours(ExitsSilently(), backend)
-    wait_for(lambda: not [p for p in psutil.Process().children() if "bootstrap.py" in " ".join(p.cmdline())], "end", 20)
+    wait_for(lambda: not [p for p in psutil.Process().children() if "bootstrap.py" in " ".join(p.cmdline())], "end")

@@ -78,7 +78,7 @@ def test_an_array_with_successes_failures_and_a_crash(make_bench: MakeBench, fak
 
     assert bench.report.outcome(fine).exit_code == 0
     assert bench.report.outcome(bad).exit_code == 3
-    outcome = bench.report.outcome(crash, 40)
+    outcome = bench.report.outcome(crash)
     assert (outcome.kind, outcome.signal) == ("ended", 11)
     assert "last words" in outcome.reason
     assert [bench.report.accepted_ids[job.nonce] for job in (fine, bad, crash)] == ["1[1]", "1[2]", "1[3]"]
@@ -123,7 +123,7 @@ def test_groups_are_put_into_elements_and_arrays_are_cut(
 
     bench.backend.submit(jobs)
 
-    bench.report.until(lambda: len(bench.report.outcomes) == 120, 40)
+    bench.report.until(lambda: len(bench.report.outcomes) == 120)
     assert {outcomes[0].exit_code for outcomes in bench.report.outcomes.values()} == {0}
     sizes = [call.argv[call.argv.index("-J") + 1].partition("[")[2] for call in fake_lsf.calls("bsub")]
     assert sizes == ["1-5]", "1-5]", "1-2]"]
@@ -138,7 +138,7 @@ def test_an_array_too_large_for_the_site_is_halved(
 
     submit_patiently(bench, jobs)
 
-    bench.report.until(lambda: len(bench.report.outcomes) == 16, 40)
+    bench.report.until(lambda: len(bench.report.outcomes) == 16)
     assert {outcomes[0].kind for outcomes in bench.report.outcomes.values()} == {"ended"}
 
 
@@ -202,7 +202,7 @@ def test_a_job_killed_by_somebody_else_says_so(make_bench: MakeBench, fake_lsf: 
 
     fake_lsf.run("bkill", job_number(bench, job))
 
-    outcome = bench.report.outcome(job, 40)
+    outcome = bench.report.outcome(job)
     assert outcome.kind == "ended"
     assert "cancelled" in outcome.reason
     assert "TERM_OWNER" in outcome.reason
@@ -291,7 +291,7 @@ def test_a_job_older_than_bjobs_memory_is_explained_by_the_log(
     second = make_bench()
     assert second.backend.adopt(first.refs([job])) == []
 
-    outcome = second.report.outcome(job, 40)
+    outcome = second.report.outcome(job)
     assert (outcome.kind, outcome.signal) == ("ended", 9)
 
 
@@ -319,7 +319,7 @@ def test_a_lost_answer_is_found_by_name_and_nothing_runs_twice(
 
     submit_patiently(bench, [job])
 
-    assert bench.report.outcome(job, 30).exit_code == 0
+    assert bench.report.outcome(job).exit_code == 0
     assert ran.read_text() == "once\n"
     assert len(fake_lsf.calls("bsub")) == 1
 
@@ -332,7 +332,7 @@ def test_a_bsub_that_hangs_is_found_by_name(make_bench: MakeBench, fake_lsf: Fak
 
     submit_patiently(bench, [job])
 
-    assert bench.report.outcome(job, 30).exit_code == 0
+    assert bench.report.outcome(job).exit_code == 0
     assert ran.read_text() == "once\n"
 
 
@@ -343,7 +343,7 @@ def test_an_answer_lost_before_anything_was_taken_is_tried_again(make_bench: Mak
 
     submit_patiently(bench, [job])
 
-    assert bench.report.outcome(job, 30).exit_code == 0
+    assert bench.report.outcome(job).exit_code == 0
     assert len(fake_lsf.calls("bsub")) == 2
 
 
@@ -390,7 +390,7 @@ def test_a_pending_threshold_is_waited_out(make_bench: MakeBench, fake_lsf: Fake
 
     submit_patiently(bench, jobs)
 
-    assert [bench.report.outcome(job, 30).exit_code for job in jobs] == [0] * 4
+    assert [bench.report.outcome(job).exit_code for job in jobs] == [0] * 4
 
 
 def test_a_bsub_that_waits_for_room_takes_no_job_twice(make_bench: MakeBench, fake_lsf: FakeLsf) -> None:
@@ -401,7 +401,7 @@ def test_a_bsub_that_waits_for_room_takes_no_job_twice(make_bench: MakeBench, fa
 
     submit_patiently(bench, [job])
 
-    assert bench.report.outcome(job, 30).exit_code == 0
+    assert bench.report.outcome(job).exit_code == 0
     assert ran.read_text() == "once\n"
 
 
@@ -418,7 +418,7 @@ def test_lsf_goes_down_and_comes_back(make_bench: MakeBench, fake_lsf: FakeLsf) 
     during = bench.jobs(2)
     submit_patiently(bench, during)
 
-    assert [bench.report.outcome(job, 40).exit_code for job in [*before, *during]] == [2, 2, 0, 0]
+    assert [bench.report.outcome(job).exit_code for job in [*before, *during]] == [2, 2, 0, 0]
     back.join()
 
 
@@ -444,7 +444,7 @@ def test_an_old_release_is_understood(
 
     bench.backend.submit([fine, killed])
 
-    assert bench.report.outcome(killed, 40).signal == 9
+    assert bench.report.outcome(killed).signal == 9
     assert bench.report.outcome(fine).exit_code == 0
     last = fake_lsf.calls("bjobs")[-1].argv
     assert ("-w" in last or "-l" in last) if form == "table" else any("delimiter" in word for word in last)
@@ -459,7 +459,7 @@ def test_a_job_that_everybody_has_forgotten_is_lost(make_bench: MakeBench, fake_
     fake_lsf.inject("forgotten", by=["bjobs", "bhist", "bhist -n", "bacct"])
     bench.release()
 
-    outcome = bench.report.outcome(job, 40)
+    outcome = bench.report.outcome(job)
     assert outcome.kind == "lost"
     assert "no longer knows it" in outcome.reason
 
@@ -472,7 +472,7 @@ def test_a_job_that_bacct_alone_remembers_is_explained(make_bench: MakeBench, fa
 
     bench.backend.submit([job])
 
-    outcome = bench.report.outcome(job, 40)
+    outcome = bench.report.outcome(job)
     assert outcome.kind == "ended"
     assert "memory" in outcome.reason
 
@@ -528,7 +528,7 @@ def test_a_memory_kill_is_told(make_bench: MakeBench, fake_lsf: FakeLsf) -> None
 
     bench.backend.submit([job])
 
-    outcome = bench.report.outcome(job, 40)
+    outcome = bench.report.outcome(job)
     assert outcome.kind == "ended"
     assert "after exceeding its" in outcome.reason
     assert "ask for more with mem=" in outcome.reason
@@ -542,7 +542,7 @@ def test_a_dead_host_is_not_the_tasks_fault_and_is_avoided(make_bench: MakeBench
 
     fake_lsf.inject("host_dies")
 
-    outcome = bench.report.outcome(job, 40)
+    outcome = bench.report.outcome(job)
     assert (outcome.kind, outcome.host) == ("lost", "fakehost01")
     bench.backend.submit([bench.job("true", directory=job.directory)])
     assert "select[hname!='fakehost01']" in fake_lsf.calls("bsub")[-1].argv

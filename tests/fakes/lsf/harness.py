@@ -85,7 +85,7 @@ class FakeLsf:
         """Return the true states of a job's elements, whatever faults make the commands say."""
         return [row["stat"] for row in self._state.jobs("id = ?", int(job))]
 
-    def wait(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Wait until a condition holds; fail the test when it does not."""
         end = time.monotonic() + seconds
         while not condition():
