@@ -1,4 +1,4 @@
-"""A real Slurm on this machine, started by hand: no systemd, on loopback, everything under one directory.
+"""A real Slurm on this machine, started by hand: no systemd, everything under one directory.
 
 The same cluster for a contributor, in one command:
 
@@ -10,8 +10,9 @@ It prints the `export` lines for another shell and runs until Ctrl-C. The Debian
 All of it runs as the user who starts it: as root it takes anybody's jobs, otherwise that user's alone.
 Nodes n0, n1, … have `CPUS` processors and `MEMORY` each, whatever the machine has. Partition `main` (the
 default) holds all of them, `gpu` the last, which has two make-believe GPUs. With accounting there is an
-account `lab`, limits are enforced, and whoever started the cluster is its administrator; slurmdbd alone
-cannot be kept to loopback, and trusts only who has the cluster's munge key.
+account `lab`, limits are enforced, and whoever started the cluster is its administrator. The daemons listen
+at the address of this machine's name, which is loopback or, in a container, its own; where the name has none,
+and slurmdbd always, at every address. They trust only who has the cluster's munge key.
 """
 
 from __future__ import annotations
@@ -57,7 +58,6 @@ _SETTINGS = {
     "TaskPlugin": "task/none",
     "SwitchType": "switch/none",
     "SlurmdParameters": "config_overrides",
-    "CommunicationParameters": "NoInAddrAny,NoCtldInAddrAny",
     "DebugFlags": "NO_CONF_HASH",
     "GresTypes": "gpu",
     "SelectType": "select/cons_tres",
@@ -117,6 +117,7 @@ class SlurmCluster(Cluster):
         self.nodes = [f"n{index}" for index in range(nodes)]
         self._settings = {**_SETTINGS, **(settings or {})}
         self._host = socket.gethostname().partition(".")[0]
+        self._address = _address_of(socket.gethostname())
         self._conf = self.directory / "slurm.conf"
         self._munge = self.directory / "munge.socket"
         self._database_socket = self.directory / "mariadb.socket"
@@ -287,7 +288,8 @@ class SlurmCluster(Cluster):
         user = getpass.getuser()
         places = {
             "ClusterName": "taskproc",
-            "SlurmctldHost": f"{self._host}({LOOPBACK})",
+            "SlurmctldHost": f"{self._host}({self._address or LOOPBACK})",
+            **({"CommunicationParameters": "NoInAddrAny,NoCtldInAddrAny"} if self._address else {}),
             "SlurmctldPort": self._ports["slurmctld"],
             "SlurmUser": user,
             "SlurmdUser": user,
@@ -309,7 +311,7 @@ class SlurmCluster(Cluster):
         return {**places, **(accounting if self.accounting else {}), **self._settings}
 
     def _node_lines(self) -> str:
-        every = f"NodeHostname={self._host} NodeAddr={LOOPBACK} CPUs={CPUS} RealMemory={MEMORY}"
+        every = f"NodeHostname={self._host} NodeAddr={self._address or LOOPBACK} CPUs={CPUS} RealMemory={MEMORY}"
         lines = [f"NodeName={node} Port={self._ports[node]} {every}" for node in self.nodes]
         lines[-1] += f" Gres=gpu:{len(_GPU_DEVICES)} Feature=gpu"
         lines.append(f"PartitionName=main Nodes={','.join(self.nodes)} Default=YES MaxTime=INFINITE State=UP")
@@ -332,6 +334,14 @@ class SlurmCluster(Cluster):
             "DebugLevel": "info",
             "DebugLevelSyslog": "quiet",
         }
+
+
+def _address_of(host: str) -> str | None:
+    """Look up where Slurm's daemons listen, if they are to listen at one address: at that of this machine's name."""
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        return None
 
 
 def _lines(settings: Mapping[str, Any]) -> str:
