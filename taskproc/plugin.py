@@ -331,7 +331,7 @@ class Event:
     """
 
     time: float
-    kind: Literal["cached", "ready", "submitted", "waiting", "started", "done", "failed", "lost", "cancelled"]
+    kind: Literal["cached", "submitted", "waiting", "started", "done", "failed", "lost", "cancelled"]
     task: str
     task_id: int
     nonce: str = ""

@@ -88,9 +88,8 @@ class Board:
             events.Freed: self._freed,
             events.Found: self._found,
             events.Started: self._started,
-            events.NeverTaken: lambda event: self._again(self.records.attempts.get(event.nonce)),
             events.Unseen: self._unseen,
-            events.Ended: self._ended,
+            events.Judged: self._judged,
             events.Kept: self._kept,
             events.Stopped: lambda event: self._stop(),
         }
@@ -164,7 +163,7 @@ class Board:
         for node in event.metas:
             record = self.records.of[node]
             if record.job is not None:
-                effects.append(events.Withdraw(record.lane, record.job))
+                effects.append(events.Withdraw(record.job))
         self._done(event.metas)
         return [*effects, events.Finish(event.metas, ran=False), events.Release(list(event.metas))]
 
@@ -183,7 +182,7 @@ class Board:
             self.records.of[node].outcome, self.records.of[node].until = event.outcome, event.until
         return []
 
-    def _ended(self, event: events.Ended) -> list[Effect]:
+    def _judged(self, event: events.Judged) -> list[Effect]:
         node = self.records.attempts.get(event.nonce)
         if node is None:
             return []
@@ -195,14 +194,14 @@ class Board:
             return [events.Finish({node: event.meta}, ran=True), events.Release([node])]
         record = self.records.of[node]
         assert record.job is not None
-        return [events.Withdraw(record.lane, record.job), *self._without_result(node, record, event)]
+        return [events.Withdraw(record.job), *self._without_result(node, record, event)]
 
-    def _without_result(self, node: int, record: Record, event: events.Ended) -> list[Effect]:
+    def _without_result(self, node: int, record: Record, event: events.Judged) -> list[Effect]:
         cause = event.cause or TaskprocError("its attempt left no result")
         if event.kind == "cancelled":
             told = events.Tell("cancelled", node, event.nonce, record.lane, {})
             if not self.stopping:
-                return [told, *self._fail(node, TaskprocError("it was cancelled"))]
+                return [told, *self._fail(node, cause)]
             self._leave_limits(node)
             self.records.move(node, DROPPED)
             return [told, events.Release([node])]
@@ -216,13 +215,11 @@ class Board:
             return [told, *self._again(node)]
         return self._fail(node, cause)
 
-    def _again(self, node: int | None) -> list[Effect]:
+    def _again(self, node: int) -> list[Effect]:
         """Let a task whose attempt is over have another one.
 
         Its claim goes back meanwhile: a task that runs a graph of its own may need this one, and holds its place.
         """
-        if node is None:
-            return []
         self._leave_limits(node)
         if self.stopping:
             self.records.move(node, DROPPED)

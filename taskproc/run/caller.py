@@ -24,7 +24,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds before jobs that were not ta
 class Message(NamedTuple):
     """Something that a backend, or the thread that calls it, tells the loop."""
 
-    kind: Literal["accepted", "waiting", "started", "finished", "never taken", "closed"]
+    kind: Literal["waiting", "started", "finished", "never taken", "closed"]
     name: str  # the attempt's nonce; of "closed", the backend
     content: Any = None
 
@@ -38,7 +38,6 @@ class DriverReports:
     def __init__(self, inbox: Inbox, ledger: Ledger) -> None:
         self._inbox = inbox
         self._ledger = ledger
-        self._lock = threading.Lock()
         self.durable = False
         self.reported: set[str] = set()
 
@@ -46,11 +45,9 @@ class DriverReports:
         """Note that the job was taken; for a durable backend it is in the ledger when this returns."""
         if self.durable:
             try:
-                with self._lock:
-                    self._ledger.write({"kind": "accepted", "nonce": job.nonce, "id": id, "time": time.time()})
+                self._ledger.write({"kind": "accepted", "nonce": job.nonce, "id": id, "time": time.time()})
             except OSError as error:  # the job is found all the same, by the name of its set, which is in the ledger
                 _LOGGER.warning("that %s was taken as %s could not be noted: %s", job.label, id, error.strerror)
-            self._inbox.put(Message("accepted", job.nonce, id))
         self.reported.add(job.nonce)
 
     def waiting(self, job: Job, reason: str) -> None:
@@ -105,7 +102,7 @@ class Caller:
         self._staging = staging
         self._inbox = inbox
         self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
-        self._held: deque[_Call] = deque()
+        self._refused_calls: deque[_Call] = deque()
         self._pause = _FIRST_PAUSE
         self._due = 0.0  # when to offer again what is held, on the monotonic clock
         self._refusal = ""
@@ -114,7 +111,7 @@ class Caller:
     @property
     def holds(self) -> bool:
         """Whether there are jobs that the backend could not take yet."""
-        return bool(self._held)
+        return bool(self._refused_calls)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Have jobs submitted, soon."""
@@ -153,10 +150,10 @@ class Caller:
 
     def _next(self) -> _Call:
         """Wait for a call; what the backend could not take is offered again when its pause is over."""
-        while self._held:
+        while self._refused_calls:
             left = self._due - time.monotonic()
             if left <= 0:
-                return self._held.popleft()
+                return self._refused_calls.popleft()
             try:
                 return self._calls.get(timeout=left)
             except queue.Empty:
@@ -184,19 +181,19 @@ class Caller:
         jobs = self._reports.unreported(call.jobs)
         if not jobs:
             return
-        if self._held and time.monotonic() < self._due:
+        if self._refused_calls and time.monotonic() < self._due:
             self._hold(call._replace(jobs=jobs), self._refusal)
             return
         try:
             self._backend.submit(jobs)
             self._pause, self._due = _FIRST_PAUSE, 0.0
         except BackendUnavailable as error:
-            self._refused(call._replace(jobs=self._reports.unreported(jobs)), str(error))
+            self._refuse(call._replace(jobs=self._reports.unreported(jobs)), str(error))
         except SubmitUnknown as error:
             _LOGGER.warning("%s: %s; looking for the jobs before any second try", self._name, error)
             self._look_for(self._reports.unreported(jobs))
 
-    def _refused(self, call: _Call, reason: str) -> None:
+    def _refuse(self, call: _Call, reason: str) -> None:
         """Keep a call that the scheduler could not take, with a pause that grows."""
         _LOGGER.warning("%s is not available (%s); %d jobs must wait for it", self._name, reason, len(call.jobs))
         self._refusal = reason
@@ -206,7 +203,7 @@ class Caller:
 
     def _hold(self, call: _Call, reason: str) -> None:
         if call.jobs:
-            self._held.append(call)
+            self._refused_calls.append(call)
         if call.kind == "submit":
             for job in call.jobs:
                 self._reports.waiting(job, reason)
@@ -221,7 +218,7 @@ class Caller:
         staged = [job for job in jobs if job.nonce in refs]
         unstaged = [job for job in jobs if job.nonce not in refs]
         if unstaged:
-            self._held.append(_Call("submit", unstaged))
+            self._refused_calls.append(_Call("submit", unstaged))
         if staged:
             self._adopt(_Call("adopt", staged, [refs[job.nonce] for job in staged]))
 
@@ -230,7 +227,7 @@ class Caller:
         try:
             never = backend.adopt(list(zip(call.jobs, call.refs, strict=True)))
         except BackendUnavailable as error:
-            self._refused(call, str(error))
+            self._refuse(call, str(error))
             return
         for job in never:
             self._inbox.put(Message("never taken", job.nonce))
@@ -239,13 +236,13 @@ class Caller:
         """Drop what the scheduler has not taken yet, and have the rest ended."""
         doomed = {job.nonce for job in jobs}
         dropped: set[str] = set()
-        held, self._held = self._held, deque()
+        held, self._refused_calls = self._refused_calls, deque()
         for call in held:
             if call.kind == "submit":
                 dropped.update(job.nonce for job in call.jobs if job.nonce in doomed)
                 call = call._replace(jobs=[job for job in call.jobs if job.nonce not in doomed])
             if call.jobs:
-                self._held.append(call)
+                self._refused_calls.append(call)
         for job in jobs:
             if job.nonce in dropped:
                 self._reports.finished(job, Outcome("cancelled"))

@@ -67,7 +67,7 @@ class BackendChoice:
         self._options = dict(options or {})
         self._named = {self._profile(name).backend for name in [overall, *self._specific.values()] if name}
         self._unmatched = dict.fromkeys(self._specific)
-        self._places: dict[tuple[str, tuple[str, ...], str | None], _Place] = {}
+        self._places: dict[tuple[str, tuple[str, ...], str | None], _Chosen] = {}
 
     @property
     def unmatched(self) -> list[str]:
@@ -105,7 +105,7 @@ class BackendChoice:
         options = {**place.below, **class_options, **place.above}
         return place.backend, options, place.where(f"backend_options of {task_name}")
 
-    def _place(self, task_name: str, channels: tuple[str, ...], class_backend: str | None) -> _Place:
+    def _place(self, task_name: str, channels: tuple[str, ...], class_backend: str | None) -> _Chosen:
         name = (
             self._specific_for(task_name, channels) or self._overall or class_backend or self._settings.backend
         )
@@ -118,7 +118,7 @@ class BackendChoice:
             f"[backends.{backend}]" if defaults else "",
             f"profile {profile.name}" if profile.options else "",
         ]
-        return _Place(
+        return _Chosen(
             backend,
             {**defaults, **profile.options},
             above,
@@ -150,7 +150,7 @@ class BackendChoice:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Chosen:
     """What is the same for all tasks of a class; the class's options go between `below` and `above`."""
 
     backend: str

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..base.errors import TaskprocError
 from ..plan.graph import TaskGraph
 from ..runs.claims import Claims
 from . import events
+from .account import Account
 from .events import Event
 from .lane import Lane
 from .lanes import Lanes
@@ -32,6 +33,7 @@ class Dispatch:
         results: Finds what others have done.
         claims: The claims of all runs.
         lanes: The run's backends.
+        account: Lists what is left at each step.
         take: Tells the board of an event.
         all_interactive: Whether every task runs in this thread.
 
@@ -49,7 +51,8 @@ class Dispatch:
         results: Results,
         claims: Claims,
         lanes: Lanes,
-        take: Callable[[Event], None],
+        account: Account,
+        take: Callable[..., None],
         *,
         all_interactive: bool,
     ) -> None:
@@ -62,12 +65,14 @@ class Dispatch:
         self._results = results
         self._claims = claims
         self._lanes = lanes
+        self._account = account
         self._take = take
         self._all_interactive = all_interactive
 
-    def place(self, nodes: Iterable[int]) -> None:
+    def place(self, effect: events.Place) -> None:
         """Choose a lane for each of these nodes, or this thread."""
-        for node in nodes:
+        self._account.note_generation()
+        for node in effect.nodes:
             if self._records.of[node].state is not QUEUED:
                 continue
             if self._all_interactive or self._graph.tasks[node]._task_config.interactive:
@@ -100,22 +105,24 @@ class Dispatch:
         """Claim nodes for attempts with these options; what others have, or have done, goes other ways."""
         if not options:
             return
-        if not self._claims.alone:
-            self._seats.look_up(options)
+        given: list[Event] = []
         jobs = {node: self._payloads.make(node, options[node]) for node in options}
         digests = self._graph.digests
         held = self._claims.acquire([(digests[node], job.nonce) for node, job in jobs.items()])
         if held:
-            self._take(events.Held({node: held[digests[node]].run for node in jobs if digests[node] in held}))
+            given.append(events.Held({node: held[digests[node]].run for node in jobs if digests[node] in held}))
             jobs = {node: job for node, job in jobs.items() if digests[node] not in held}
         if not self._claims.alone:
             found = self._results.by_others(jobs)
             if found:
-                self._take(events.Found(found))
-                jobs = {node: job for node, job in jobs.items() if node not in found}
+                given.append(events.Found(found))
+            left = [node for node in jobs if node not in found]
+            self._seats.look_up(left)  # only now can nobody else note other ids for them
+            jobs = {node: self._payloads.make(node, options[node], jobs[node].nonce) for node in left}
         if jobs:
             self._results.discard_packed(jobs)
-            self._take(events.Claimed(lane, jobs))
+            given.append(events.Claimed(lane, jobs))
+        self._take(*given)
 
     def _due(self, lane: Lane) -> float | None:
         more_may_come = bool(self._records.attempts or self._records.elsewhere or self.interactive)

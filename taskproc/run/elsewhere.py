@@ -4,17 +4,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from ..base.errors import TaskprocError
 from ..plan.graph import Plan
-from ..runs.adoption import Orphan, Orphans, note_orphan, withdraw
+from ..runs.adoption import Orphan, Orphans, note_orphans, withdraw
 from ..runs.claims import Claim, Claims
 from ..runs.ledger import Ledger
 from .events import Adopted, Event, Found, Freed
-from .lane import Lane
 from .lanes import Lanes
 from .payloads import Payloads
-from .places import Places
+from .places import Place, Places
 from .results import Results
 from .seats import Seats
 
@@ -101,38 +102,48 @@ class Elsewhere:
             self._claims.drop([self._graph.digest(node) for node in of_run if node in found], run)
         return [*events, Freed(freed)] if freed else events
 
-    def _see_to(self, run: str, claims: Mapping[int, Claim]) -> tuple[list[Event], list[int]]:
-        """Follow what is wanted of a dead run's attempts, and withdraw the others; give what is adopted and what free.
+    def dismiss(self, dead: Mapping[int, str]) -> None:
+        """See to it that nothing comes of what dead runs had begun for tasks that are not to run, or not yet.
+
+        Args:
+            dead: The dead runs that have claims on these nodes.
+        """
+        claims = self._claims.held([self._graph.digest(node) for node in dead])
+        for run in set(dead.values()):
+            nodes = [node for node in dead if dead[node] == run and self._graph.digest(node) in claims]
+            self._see_to(run, {node: claims[self._graph.digest(node)] for node in nodes}, wanted=False)
+
+    def _see_to(self, run: str, claims: Mapping[int, Claim], *, wanted: bool = True) -> tuple[list[Event], list[int]]:
+        """Follow what is wanted of a dead run's attempts, and end the others; give what is adopted and what is free.
 
         What yet another run was faster to see to stays elsewhere.
         """
-        orphans = {node: self._orphans.find(claim) for node, claim in claims.items()}
-        lanes = {node: self._lane_for(node, orphan) for node, orphan in orphans.items() if orphan is not None}
-        for orphan in orphans.values():
-            if orphan is not None:
-                note_orphan(self._ledger, orphan)
-        ours = self._claims.take_over({self._graph.digest(node): claims[node].nonce for node in lanes}, run)
-        lost = [node for node, orphan in orphans.items() if orphan is None]
-        self._claims.drop([self._graph.digest(node) for node in lost], run)
+        orphans = {node: orphan for node, claim in claims.items() if (orphan := self._orphans.find(claim)) is not None}
+        places = {node: self._place_for(node, orphan) if wanted else None for node, orphan in orphans.items()}
+        note_orphans(self._ledger, orphans.values())
+        ours = self._claims.take_over({self._graph.digest(node): claims[node].nonce for node in orphans}, run)
+        free = [node for node in claims if node not in orphans]
+        self._claims.drop([self._graph.digest(node) for node in free], run)
         adopted: list[Event] = []
-        for node, lane in lanes.items():
-            orphan = orphans[node]
-            if orphan is None or self._graph.digest(node) not in ours:
+        for node, orphan in orphans.items():
+            place = places[node]
+            if self._graph.digest(node) not in ours:
                 continue
-            if lane is None:
-                withdraw(orphan.directory, orphan.nonce)
+            if place is None:
+                self._end(node, orphan)
                 self._claims.give_back([self._graph.digest(node)])
-                lost.append(node)
+                free.append(node)
             else:
+                lane = self._lanes.of(place)
                 lane.note_orphan(orphan.nonce, orphan.ref)
-                job = self._payloads.make(node, self._places.choose(node, 0).options, orphan.nonce)
-                adopted.append(Adopted(node, lane.name, job))
-        return adopted, lost
+                adopted.append(Adopted(node, lane.name, self._payloads.make(node, place.options, orphan.nonce)))
+        return adopted, free
 
-    def _lane_for(self, node: int, orphan: Orphan) -> Lane | None:
-        """Give the lane that can follow a dead run's attempt; None if its result is not wanted or it cannot be had."""
+    def _place_for(self, node: int, orphan: Orphan) -> Place | None:
+        """Give the place from which a dead run's attempt can be followed; None if it is not wanted, or cannot be."""
         known = self._graph.class_of(node)
-        if not known.accepts(orphan.source) or orphan.upstreams != self._plan.upstreams_digest(node):
+        same_source = not self._plan.detect_source_change or known.accepts(orphan.source)
+        if not same_source or orphan.upstreams != self._plan.upstreams_digest(node):
             return None
         if not self._seats.move_in(node, orphan.directory):
             return None
@@ -145,4 +156,21 @@ class Elsewhere:
             task = self._graph.tasks[node]
             _LOGGER.warning("the job of %r on %s cannot be followed: %s", task, orphan.backend, error)
             return None
-        return lane if lane.capabilities.durable else None
+        return place if lane.capabilities.durable else None
+
+    def _end(self, node: int, orphan: Orphan) -> None:
+        """Withdraw an attempt of a dead run; one that runs for nothing is ended where that can be done."""
+        if withdraw(orphan.directory, orphan.nonce) or not orphan.durable:
+            return
+        try:
+            place = self._places.default(orphan.backend)
+            lane = self._lanes.of(place)
+        except TaskprocError as error:
+            _LOGGER.warning("a job of a killed run on %s cannot be ended: %s", orphan.backend, error)
+            return
+        if lane.capabilities.durable:
+            lane.note_orphan(orphan.nonce, orphan.ref)
+            made = self._payloads.make(node, place.options, orphan.nonce)
+            job = replace(made, directory=Path(orphan.directory))
+            lane.follow([job])
+            lane.cancel([job])

@@ -66,12 +66,6 @@ class Started(NamedTuple):
     nonce: str
 
 
-class NeverTaken(NamedTuple):
-    """An attempt was lost on its way to the scheduler, and can no longer start."""
-
-    nonce: str
-
-
 class Unseen(NamedTuple):
     """An attempt has ended, and a result of it may still show; not later than at a time of the monotonic clock."""
 
@@ -80,7 +74,7 @@ class Unseen(NamedTuple):
     until: float
 
 
-class Ended(NamedTuple):
+class Judged(NamedTuple):
     """An attempt has ended and left a result, here or handed back to be kept, or none, for a reason.
 
     Args:
@@ -110,7 +104,7 @@ class Stopped(NamedTuple):
 
 Event = (
     Opened | Unplaced | Held | Claimed | Adopted | Freed | Found
-    | Started | NeverTaken | Unseen | Ended | Kept | Stopped
+    | Started | Unseen | Judged | Kept | Stopped
 )
 
 # ------------------------------------------------------------------------------------------- what is to be done
@@ -144,7 +138,6 @@ class Submit(NamedTuple):
 class Withdraw(NamedTuple):
     """See to it that an attempt neither starts nor commits any more."""
 
-    lane: str
     job: Job
 
 

@@ -5,16 +5,15 @@ import logging
 import time
 from collections.abc import Callable
 
+from ..base.errors import TaskprocError
 from ..base.outcome import Outcome
 from ..plan.graph import TaskGraph
 from ..store import files
 from . import events
-from .board import Board
 from .chronicle import Chronicle
-from .events import Event
 from .failures import cause_of
 from .lanes import Lanes
-from .records import UNSEEN
+from .records import UNSEEN, Records
 from .results import Results
 from .seats import Seats
 
@@ -28,7 +27,7 @@ class Judge:
 
     Args:
         graph: The run's graph.
-        board: The run's state.
+        records: Its tasks.
         seats: Where its tasks sit.
         results: Finds results.
         lanes: The run's backends.
@@ -43,18 +42,17 @@ class Judge:
     def __init__(
         self,
         graph: TaskGraph,
-        board: Board,
+        records: Records,
         seats: Seats,
         results: Results,
         lanes: Lanes,
         chronicle: Chronicle,
-        take: Callable[[Event], None],
+        take: Callable[..., None],
     ) -> None:
         self.damaged: list[int] = []
         self.due = 0.0
         self._graph = graph
-        self._board = board
-        self._records = board.records
+        self._records = records
         self._seats = seats
         self._results = results
         self._lanes = lanes
@@ -86,20 +84,26 @@ class Judge:
             if outcome.reason or outcome.exit_code:
                 reason = outcome.reason or f"its worker ended with exit status {outcome.exit_code}"
                 _LOGGER.warning("%r kept its result, but %s", self._graph.tasks[node], reason)
-            self._take(events.Ended(nonce, "ended", meta, handed_back=bool(outcome.value)))
+            self._take(events.Judged(nonce, "ended", meta, handed_back=meta.size == 0))
             return
         self._seats.note(node)
         if outcome.kind in ("ended", "lost") and (found := self._results.by_others([node])):
             self._take(events.Found(found))
             return
-        cause = cause_of(outcome, self._seats.directory(node), nonce)
+        cause = self.cause(node, nonce, outcome)
         if isinstance(cause, files.DamagedResultError):
             self.damaged.append(node)
-        self._take(events.Ended(nonce, outcome.kind, cause=cause))
+        self._take(events.Judged(nonce, outcome.kind, cause=cause))
+
+    def cause(self, node: int, nonce: str, outcome: Outcome) -> BaseException:
+        """Find out why an attempt has no result."""
+        if outcome.kind == "cancelled":
+            return TaskprocError(outcome.reason or "it was cancelled")
+        return cause_of(outcome, self._seats.directory(node), nonce)
 
     def _may_run_on(self, lane: str, outcome: Outcome) -> bool:
-        """Whether an attempt that was to be ended could not be: the next run looks for it by its claim."""
-        unsure = outcome.kind == "cancelled" and bool(outcome.reason) and self._board.stopping
+        """Whether an attempt that an interrupt was to end could not be: the next run looks for it by its claim."""
+        unsure = outcome.kind == "cancelled" and bool(outcome.reason) and self._lanes.closing
         return unsure and bool(lane) and self._lanes[lane].capabilities.durable
 
     def _shows_until(self, node: int, nonce: str, outcome: Outcome) -> float:

@@ -98,10 +98,6 @@ class Lane:
         """Have jobs followed that were filed before, by a dead run or for a submission without an answer."""
         self._caller.adopt(jobs, [self._staging.refs[job.nonce] for job in jobs])
 
-    def ref(self, nonce: str) -> JobRef | None:
-        """Tell where an attempt was filed, if it was."""
-        return self._staging.refs.get(nonce)
-
     def note_orphan(self, nonce: str, ref: JobRef) -> None:
         """Learn where a dead run filed an attempt that is ours now."""
         self._staging.adopt(nonce, ref)
@@ -115,7 +111,3 @@ class Lane:
     def close(self, detach: bool) -> None:
         """Have the backend closed."""
         self._caller.close(detach)
-
-    def wait_until_closed(self, seconds: float) -> bool:
-        """Wait for the backend to close; whether it has."""
-        return self._caller.closed.wait(seconds)

@@ -2,14 +2,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..base.errors import BackendError, TaskprocError
@@ -20,6 +18,7 @@ from ..work.command import serve_command
 from .caller import Caller, DriverReports, Inbox, Message
 from .lane import Lane
 from .places import Place
+from .supervision import watching
 
 _LOGGER = logging.getLogger(__name__)
 _UNTIL_CLOSED = 5.0  # seconds for backends to let go
@@ -115,20 +114,13 @@ class Lanes:
     @contextmanager
     def supervised(self) -> Iterator[None]:
         """Learn of errors that end a backend's own threads, which nobody else would see: it has broken then."""
-        before = threading.excepthook
-
-        def seen(details: threading.ExceptHookArgs) -> None:
-            for lane in self._lanes.values():
-                if _comes_from(details.exc_traceback, lane.plugin):
-                    reason = f"a thread of it ended by {details.exc_type.__name__}: {details.exc_value}"
-                    self._inbox.put(Message("closed", lane.name, reason))
-            before(details)
-
-        threading.excepthook = seen
-        try:
+        with watching(self._thread_ended):
             yield
-        finally:
-            threading.excepthook = before
+
+    def _thread_ended(self, file: str, reason: str) -> None:
+        for lane in list(self._lanes.values()):  # this is another thread
+            if file == getattr(sys.modules.get(getattr(lane.plugin.factory, "__module__", "")), "__file__", None):
+                self._inbox.put(Message("closed", lane.name, f"a thread of it ended by {reason}"))
 
     def _made(self, place: Place) -> Lane:
         plugin = place.plugin
@@ -166,13 +158,3 @@ def _asked(plugin: BackendPlugin, context: BackendContext) -> tuple[Backend, Cap
         msg = f"the backend {plugin.name} says of itself {capabilities!r}, so that no job could run; tell its authors"
         raise BackendError(msg)
     return backend, capabilities
-
-
-def _comes_from(traceback: TracebackType | None, plugin: BackendPlugin) -> bool:
-    """Whether an exception came up through a file beside the plugin's own."""
-    file = getattr(sys.modules.get(getattr(plugin.factory, "__module__", "")), "__file__", None)
-    while file is not None and traceback is not None:
-        if os.path.dirname(traceback.tb_frame.f_code.co_filename) == os.path.dirname(file):
-            return True
-        traceback = traceback.tb_next
-    return False

@@ -11,10 +11,9 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from ..base.errors import BackendError, TaskprocError
+from ..base.errors import BackendError
 from ..base.outcome import Outcome
 from ..plan.graph import TaskGraph
 from ..plugin import Job
@@ -22,18 +21,15 @@ from ..runs.adoption import is_filed, withdraw
 from ..runs.claims import Claims
 from ..work.execute import execute
 from . import events
-from .account import Account
-from .board import Board
 from .caller import Inbox, Message
 from .chronicle import Chronicle
+from .conductor import Conductor
 from .dispatch import Dispatch
 from .elsewhere import Elsewhere
-from .events import Event
 from .judge import Judge
 from .lanes import Lanes
 from .records import QUEUED
 from .results import Results
-from .seats import Seats
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,38 +42,38 @@ class Loop:
 
     Args:
         graph: The run's graph.
-        board: The run's state.
-        seats: Where its tasks sit.
-        results: Finds and keeps results.
+        conductor: Tells the board of events.
+        dispatch: Hands over what is ready.
+        judge: Judges attempts that have ended.
+        results: Keeps results.
         claims: The claims of all runs.
         elsewhere: Watches what other runs have.
         lanes: The run's backends.
         chronicle: Learns what happens.
-        account: Counts what ran and what failed.
         inbox: Where backends report.
         asked_to_end: Set when somebody has asked for the run's end, though a task may have kept it from being heard.
-
-    Attributes:
-        judge: Judges attempts that have ended.
     """
 
     def __init__(
         self,
         graph: TaskGraph,
-        board: Board,
-        seats: Seats,
+        conductor: Conductor,
+        dispatch: Dispatch,
+        judge: Judge,
         results: Results,
         claims: Claims,
         elsewhere: Elsewhere,
         lanes: Lanes,
         chronicle: Chronicle,
-        account: Account,
         inbox: Inbox,
         asked_to_end: threading.Event,
     ) -> None:
         self._graph = graph
-        self._board = board
-        self._records = board.records
+        self._take = conductor.take
+        self._board = conductor.board
+        self._records = conductor.board.records
+        self._dispatch = dispatch
+        self._judge = judge
         self._results = results
         self._claims = claims
         self._elsewhere = elsewhere
@@ -86,37 +82,28 @@ class Loop:
         self._inbox = inbox
         self._asked_to_end = asked_to_end
         self._tidied = 0.0
-        self._carry_out: dict[type, Callable[[Any], None]] = {
-            events.Limit: lambda effect: chronicle.limited(effect.nodes),
-            events.Watch: self._watch,
-            events.Submit: self._submit,
-            events.Withdraw: _withdraw,
-            events.TakeBack: lambda effect: lanes[effect.lane].take_back(effect.jobs),
-            events.Release: lambda effect: claims.give_back(map(graph.digest, effect.nodes)),
-            events.Finish: account.finish,
-            events.Fail: account.fail,
-            events.Tell: account.tell,
-        }
-        self._account = account
-        self.judge = Judge(graph, board, seats, results, lanes, chronicle, self.take)
+        conductor.on(events.Limit, lambda effect: chronicle.limited(effect.nodes))
+        conductor.on(events.Watch, self._watch)
+        conductor.on(events.Submit, self._submit)
+        conductor.on(events.Withdraw, lambda effect: withdraw(str(effect.job.directory), effect.job.nonce))
+        conductor.on(events.TakeBack, lambda effect: lanes[effect.lane].take_back(effect.jobs))
+        conductor.on(events.Release, lambda effect: claims.give_back(map(graph.digest, effect.nodes)))
 
-    def run(self, dispatch: Dispatch, given_up: Mapping[int, BaseException]) -> None:
+    def run(self, given_up: Mapping[int, BaseException]) -> None:
         """Run until all is done, or nothing more can be.
 
         Args:
-            dispatch: Hands over what is ready.
             given_up: Nodes that failed in an earlier round of this run, with the causes.
         """
-        self._carry_out[events.Place] = lambda effect: self._place(dispatch, effect)
         try:
             self._adopt_first()
-            self.take(events.Opened(given_up))
+            self._take(events.Opened(given_up))
             while self._records.active:
-                dispatch.hand_over()
-                if dispatch.interactive and not self._board.stopping:
-                    self._run_interactive(dispatch, dispatch.interactive.popleft())
+                self._dispatch.hand_over()
+                if self._dispatch.interactive and not self._board.stopping:
+                    self._run_interactive(self._dispatch.interactive.popleft())
                 elif self._records.active:
-                    self._receive(self._pause(dispatch.due()))
+                    self._receive(self._pause(self._dispatch.due()))
                 due = self._results.due
                 if due is not None and (time.monotonic() >= due or len(self._records.attempts) < _FEW_ATTEMPTS):
                     self._keep()
@@ -127,7 +114,7 @@ class Loop:
 
     def interrupt(self, detach: bool) -> None:
         """Stop everything at once: end what runs, or leave what can live on to the next run."""
-        self.take(events.Stopped())
+        self._take(events.Stopped())
         jobs: dict[str, list[Job]] = {}
         for record in self._records.out():
             if record.lane and record.job is not None:
@@ -148,19 +135,15 @@ class Loop:
         """Whether jobs are left that a later run may find."""
         return any(record.lane and self._lanes[record.lane].capabilities.durable for record in self._records.out())
 
-    def take(self, event: Event) -> None:
-        """Tell the board of an event, and carry out what it answers."""
-        for effect in self._board.take(event):
-            self._carry_out[type(effect)](effect)
-
     def _adopt_first(self) -> None:
         """See to what dead runs had begun before anything else starts: their jobs count in the rate limits."""
         node_of = self._graph.node_of
         dead = {node_of[digest]: run for digest, run in self._elsewhere.of_dead_runs().items() if digest in node_of}
         records = self._records.of
         ready = {node: run for node, run in dead.items() if node in records and not records[node].needs}
+        self._elsewhere.dismiss({node: run for node, run in dead.items() if node not in ready})
         if ready:
-            self.take(events.Held(ready))
+            self._take(events.Held(ready))
             self._look_elsewhere()
 
     # --- waiting ---
@@ -171,7 +154,7 @@ class Loop:
         if self._records.elsewhere:
             due.append(self._elsewhere.due)
         if self._records.unseen:
-            due.append(self.judge.due)
+            due.append(self._judge.due)
         if self._claims.giving_back or self._chronicle.pending:
             due.append(self._tidied + _TIDY)
         times = [at for at in due if at is not None]
@@ -189,8 +172,8 @@ class Loop:
         now = time.monotonic()
         if self._records.elsewhere and now >= self._elsewhere.due:
             self._look_elsewhere()
-        if self._records.unseen and now >= self.judge.due:
-            self.judge.look_again()
+        if self._records.unseen and now >= self._judge.due:
+            self._judge.look_again()
 
     def _take_in(self, message: Message) -> None:
         if message.kind == "closed":
@@ -201,7 +184,7 @@ class Loop:
             return
         record = self._records.of[node]
         if message.kind == "finished":
-            self.judge.settle(node, message.name, message.content)
+            self._judge.settle(node, message.name, message.content)
         elif message.kind == "started":
             host, pid = message.content
             self._board.take(events.Started(message.name))  # to which there is nothing to do
@@ -214,8 +197,9 @@ class Loop:
     def _look_elsewhere(self) -> None:
         """Go on with what other runs had: done by them, free again, or left by a dead one."""
         adopted: dict[str, dict[int, Job]] = {}
-        for event in self._elsewhere.look(list(self._records.elsewhere)):
-            self.take(event)
+        seen = self._elsewhere.look(list(self._records.elsewhere))
+        self._take(*seen)
+        for event in seen:
             if isinstance(event, events.Adopted):
                 adopted.setdefault(event.lane, {})[event.node] = event.job
         for name, jobs in adopted.items():
@@ -232,10 +216,6 @@ class Loop:
         self._chronicle.submitted(effect.jobs, lane.name, lane.capabilities.durable)
         lane.submit(effect.jobs.values())
 
-    def _place(self, dispatch: Dispatch, effect: events.Place) -> None:
-        self._account.note_generation()
-        dispatch.place(effect.nodes)
-
     # --- the end of an attempt ---
 
     def _never_taken(self, node: int, nonce: str) -> None:
@@ -244,7 +224,7 @@ class Loop:
         assert job is not None
         directory = str(job.directory)
         if withdraw(directory, nonce) or not is_filed(directory, nonce):
-            self.take(events.NeverTaken(nonce))
+            self._judge.settle(node, nonce, Outcome("lost", "its submission did not reach the scheduler"))
         else:
             self._lanes[lane].follow([job])
 
@@ -256,12 +236,12 @@ class Loop:
         _LOGGER.error("%s", error)
         for node in self._lanes.give_up(name, error):
             if self._records.of[node].state is QUEUED:
-                self.take(events.Unplaced(node, error))
+                self._take(events.Unplaced(node, error))
         jobs = [record.job for record in self._records.out() if record.lane == name and record.job is not None]
         self._lanes[name].cancel(jobs)
         for job in jobs:
             if (node := self._records.attempts.get(job.nonce, -1)) >= 0:
-                self.judge.settle(node, job.nonce, Outcome("rejected", str(error)))
+                self._judge.settle(node, job.nonce, Outcome("rejected", str(error)))
 
     # --- now and then ---
 
@@ -269,7 +249,7 @@ class Loop:
         """Keep the small results that were handed back; only then do they count."""
         kept = self._results.keep()
         if kept:
-            self.take(events.Kept(kept))
+            self._take(events.Kept(kept))
 
     def _tidy(self, at_once: bool = False) -> None:
         """Give claims back, write the ledger out, and tell those who watch."""
@@ -280,13 +260,13 @@ class Loop:
 
     # --- interactive tasks ---
 
-    def _run_interactive(self, dispatch: Dispatch, node: int) -> None:
+    def _run_interactive(self, node: int) -> None:
         """Run a task here, with the real terminal; what the backends report meanwhile waits in the queue.
 
         Raises:
             KeyboardInterrupt: It was interrupted, or somebody has asked for the run's end meanwhile.
         """
-        dispatch.claim("", {node: None})
+        self._dispatch.claim("", {node: None})
         job = self._records.of[node].job
         if job is None:
             return
@@ -294,11 +274,13 @@ class Loop:
         self._tidy(at_once=True)  # who draws on the terminal must leave it to the task
         try:
             outcome = execute(job.payload(), "none", self._await_others)
-        except TaskprocError as error:
-            outcome = Outcome("rejected", str(error))
-        self.judge.settle(node, job.nonce, outcome)
-        failure = self._account.failures.get(node)
-        if self._asked_to_end.is_set() or (failure and isinstance(failure.exception, KeyboardInterrupt)):
+        except Exception as error:
+            outcome = Outcome.of_error("rejected", error)
+        interrupted = isinstance(self._judge.cause(node, job.nonce, outcome), KeyboardInterrupt)
+        if interrupted or self._asked_to_end.is_set():
+            self._take(events.Stopped())
+        self._judge.settle(node, job.nonce, outcome)
+        if interrupted or self._asked_to_end.is_set():
             raise KeyboardInterrupt
 
     def _await_others(self) -> None:
@@ -307,7 +289,3 @@ class Loop:
             self._receive(self._pause(None))
         self._keep()
         self._claims.flush()
-
-
-def _withdraw(effect: events.Withdraw) -> None:
-    withdraw(str(effect.job.directory), effect.job.nonce)

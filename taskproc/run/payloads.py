@@ -101,7 +101,7 @@ class Payloads:
         before = self._seconds.get(cls)
         self._seconds[cls] = seconds if before is None else 0.8 * before + 0.2 * seconds
 
-    def hold(self, node: int, value: bytes) -> None:
+    def remember(self, node: int, value: bytes) -> None:
         """Keep a packed value at hand, if it is small enough."""
         if len(value) <= _HELD_VALUE:
             self._values[node] = value

@@ -80,7 +80,7 @@ class Results:
         for cls, items in rows_of.items():
             self._graph.classes[cls].store.commit_packed([row for _, row, _ in items])
             for node, row, meta in items:
-                self._payloads.hold(node, row[2])
+                self._payloads.remember(node, row[2])
                 kept[node] = meta
         return kept
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -11,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from ..base.errors import SettingsError
@@ -25,24 +23,23 @@ from ..runs.claims import Claims, Standing
 from ..runs.ledger import Ledger, RunDirectory
 from ..runs.outline import write_outline
 from ..store.cache import Cache
-from ..tasks.settings import Context, Settings, usable_cpus
+from ..tasks.settings import Settings, usable_cpus
 from ..work import worker
 from ..work.handover import forget_context, note_own_context, write_context
 from .account import Account
-from .board import Board
+from .assembly import assemble
 from .caller import Inbox
 from .choice import BackendChoice
 from .chronicle import Chronicle
-from .dispatch import Dispatch
-from .elsewhere import Elsewhere
+from .judge import Judge
 from .lanes import Lanes
 from .loop import Loop
 from .packing import Packer
 from .payloads import Payloads
 from .places import Places
 from .request import RunRequest
-from .results import Results
 from .seats import Seats
+from .signals import terminable
 
 if TYPE_CHECKING:
     from .request import Watcher
@@ -93,19 +90,19 @@ class Session:
         self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]), nested=bool(ancestors))
         # The directory goes first: while the table names this run, the next one sees to what a kill leaves there.
         closing_run = stack.enter_context(ExitStack())
-        stack.callback(lambda: self._run.close(self._keep))
+        stack.callback(lambda: self._run.close(self._leaves_jobs))
         write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, ancestors)
         note_own_context(self._run.context, fsync, ancestors)
         closing_run.callback(forget_context, self._run.context)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
         closing_run.callback(self._ledger.close)
         self._claims = Claims(self._cache.runs, self._run.run, self._before)
-        closing_run.callback(lambda: self._claims.close(self._keep))
+        closing_run.callback(lambda: self._claims.close(self._leaves_jobs))
         for known in self._plan.graph.classes.values():
             known.store.packed.fsync = fsync
 
     @property
-    def _keep(self) -> bool:
+    def _leaves_jobs(self) -> bool:
         """Whether jobs live on that a later run may find."""
         return self._loop is not None and self._loop.left_alive
 
@@ -134,12 +131,12 @@ class Session:
             account = self._account = Account(
                 self._plan, seats, payloads, chronicle, list_generations=self._request.dump_generations
             )
-            loop = self._run_loop(seats, places, payloads, chronicle, account, given_up)
+            judge = self._run_to_the_end(seats, places, payloads, chronicle, account, given_up)
         tidy_up(self._claims, self._orphans, self._cache)
         forget_old_runs(self._claims, self._cache, self._settings.keep_runs)
-        return account, loop.judge.damaged
+        return account, judge.damaged
 
-    def _run_loop(
+    def _run_to_the_end(
         self,
         seats: Seats,
         places: Places,
@@ -147,40 +144,35 @@ class Session:
         chronicle: Chronicle,
         account: Account,
         given_up: Mapping[int, BaseException],
-    ) -> Loop:
-        """Put the loop together, run it, and close the backends."""
-        graph, claims = self._plan.graph, self._claims
-        tasks = graph.tasks
-        board = Board(
-            self._plan.stale,
-            self._plan.stale_upstreams(),
-            lambda node: tasks[node]._task_config.channels,
-            lambda node: tasks[node]._task_config.retries,
-            self._limits,
-            stop_on_failure=self._request.on_error == "stop",
-        )
-        inbox: Inbox = Inbox()
+    ) -> Judge:
+        inbox, ending = Inbox(), threading.Event()
         lanes = Lanes(self._run.path, self._ledger, inbox, self._max_workers)
-        results = Results(self._plan, seats, payloads)
-        elsewhere = Elsewhere(
-            self._plan, claims, self._orphans, self._ledger, seats, places, payloads, lanes, results
+        loop, judge = assemble(
+            self._plan,
+            self._request,
+            self._limits,
+            self._claims,
+            self._orphans,
+            self._ledger,
+            seats,
+            places,
+            payloads,
+            lanes,
+            chronicle,
+            account,
+            inbox,
+            ending,
         )
-        ending = threading.Event()
-        loop = self._loop = Loop(
-            graph, board, seats, results, claims, elsewhere, lanes, chronicle, account, inbox, ending
-        )
-        interactive = self._request.force_interactive or Context.interactive
-        parts = (graph, board.records, seats, places, payloads, results, claims, lanes, loop.take)
-        dispatch = Dispatch(*parts, all_interactive=interactive)
+        self._loop = loop
         with lanes.supervised():
             try:
-                with _terminable(ending):
-                    loop.run(dispatch, given_up)
+                with terminable(ending):
+                    loop.run(given_up)
             except BaseException:
                 loop.interrupt(self._request.detach)
                 raise
             loop.close()
-        return loop
+        return judge
 
     @contextmanager
     def _watched(self) -> Iterator[list[Watcher]]:
@@ -230,33 +222,6 @@ class Session:
             for cls, known in self._plan.graph.classes.items()
             if (known.config.store or self._settings.store) == "packed"
         }
-
-
-@contextmanager
-def _terminable(ending: threading.Event) -> Iterator[None]:
-    """Treat SIGTERM as an interrupt, where signals can be handled.
-
-    Args:
-        ending: Set by the signal, for where a task takes the interrupt for its own.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    owner = os.getpid()
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        if os.getpid() == owner:
-            ending.set()
-            raise KeyboardInterrupt("terminated")
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork of ours, which has nothing to put in order
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    previous = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _checked_workers(number: int | None) -> int | None:

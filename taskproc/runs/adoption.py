@@ -1,6 +1,7 @@
 """What a driver that died has left on a cluster: found through its ledger, to be followed or withdrawn."""
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable
@@ -63,10 +64,12 @@ class Orphans:
     def _read(self, path: str) -> dict[str, Orphan]:
         found: dict[str, Orphan] = {}
         ids: dict[str, str] = {}
+        sets: set[str] = set()
         for entry in read_ledger(path):
             if entry.get("kind") == "accepted":
                 ids[str(entry.get("nonce"))] = str(entry.get("id"))
-            elif entry.get("kind") == "staged":
+            elif entry.get("kind") == "staged" and str(entry.get("set")) not in sets:
+                sets.add(str(entry.get("set")))
                 durable = entry.get("durable") is not False
                 found.update(_read_set(str(entry.get("backend")), Path(str(entry.get("set"))), durable))
         for nonce, id in ids.items():
@@ -75,12 +78,18 @@ class Orphans:
         return found
 
 
-def note_orphan(ledger: Ledger, orphan: Orphan) -> None:
-    """Write an attempt of a dead run into a living run's ledger, so that it is found through this one from now on."""
-    staged = str(orphan.ref.staged)
-    ledger.write({"kind": "staged", "backend": orphan.backend, "set": staged, "durable": orphan.durable})
-    if orphan.ref.id:
-        ledger.write({"kind": "accepted", "nonce": orphan.nonce, "id": orphan.ref.id, "time": time.time()})
+def note_orphans(ledger: Ledger, orphans: Iterable[Orphan]) -> None:
+    """Write attempts of dead runs into a living run's ledger, so that they are found through this one from now on."""
+    sets: set[Path] = set()
+    for orphan in orphans:
+        if orphan.ref.staged not in sets:
+            sets.add(orphan.ref.staged)
+            staged = {"kind": "staged", "backend": orphan.backend, "set": str(orphan.ref.staged)}
+            ledger.note(json.dumps({**staged, "durable": orphan.durable}))
+        if orphan.ref.id:
+            accepted = {"kind": "accepted", "nonce": orphan.nonce, "id": orphan.ref.id, "time": time.time()}
+            ledger.note(json.dumps(accepted))
+    ledger.flush()
 
 
 def withdraw(directory: str, nonce: str) -> bool:

@@ -8,6 +8,7 @@ from ..store.cache import Cache
 from .adoption import Orphan, Orphans, is_filed, withdraw
 from .claims import Claims
 from .ledger import NESTED, driver_lives, run_directories
+from .staging import has_ended
 from .tidying import clear_sets, tidy
 
 
@@ -62,4 +63,4 @@ def _may_run(orphan: Orphan) -> bool:
     if not orphan.durable:
         withdraw(orphan.directory, orphan.nonce)
         return False
-    return is_filed(orphan.directory, orphan.nonce)
+    return is_filed(orphan.directory, orphan.nonce) and not has_ended(orphan.ref.staged, orphan.nonce)

@@ -52,10 +52,12 @@ class RunDirectory:
 
     def close(self, keep: bool) -> None:
         """Let go of the lock, and unless workers live on, remove what only they need."""
-        if not keep:
-            tidy(self.path)
-            clear_sets(self.path)
-        os.close(self._lock)
+        try:
+            if not keep:
+                tidy(self.path)
+                clear_sets(self.path)
+        finally:
+            os.close(self._lock)
 
 
 class Ledger:

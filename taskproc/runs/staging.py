@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 JOBS = "jobs.json"
+_BEHIND = Outcome("lost", "its worker ended in a task before it")
 _READS = 10  # times that a mark is tried to be read, before its name alone must do
 _MARK = re.compile(r"(?P<nonce>[0-9a-f]{32})-(?P<code>\d+)")
 _ELEMENT_MARK = re.compile(r"element-(?P<index>\d+)-(?P<code>\d+)")
@@ -108,9 +109,12 @@ class StagedSets:
             elif match := _ELEMENT_MARK.fullmatch(name):
                 seen.add(name)
                 group = self._elements.get((staged, int(match["index"])), ())
-                for nonce in [nonce for nonce in group if nonce not in unread and nonce not in seen]:
+                left = [nonce for nonce in group if nonce not in unread and nonce not in seen]
+                waiting = _never_began(staged, int(match["index"])) if len(left) > 1 else frozenset()
+                for nonce in left:
                     seen.add(nonce)
-                    yield nonce, _of_element(int(match["code"]))
+                    behind = nonce in waiting and not waiting.issuperset(left)
+                    yield nonce, _BEHIND if behind else _of_element(int(match["code"]))
             else:
                 seen.add(name)
 
@@ -133,6 +137,24 @@ def read_set(staged: Path) -> list[list[dict[str, Any]]]:
     """Read who is in a set: per element, per job its nonce, task, id, digests and instance directory."""
     groups: list[list[dict[str, Any]]] = json.loads((staged / JOBS).read_text(encoding="utf-8"))["groups"]
     return groups
+
+
+def has_ended(staged: Path, nonce: str) -> bool:
+    """Whether a job's worker has left its mark."""
+    try:
+        return any(name.startswith(nonce) for name in os.listdir(staged / "ended"))
+    except OSError:
+        return False
+
+
+def _never_began(staged: Path, element: int) -> frozenset[str]:
+    """Name the jobs of an element that still wait for their worker; none if that cannot be told."""
+    try:
+        entries = read_set(staged)[element]
+    except (OSError, ValueError, LookupError):
+        return frozenset()
+    queued = f"{files.ATTEMPT}queued."
+    return frozenset(e["nonce"] for e in entries if os.path.exists(f"{e['directory']}/{queued}{e['nonce']}"))
 
 
 def _of_element(code: int) -> Outcome:

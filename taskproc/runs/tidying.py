@@ -22,7 +22,8 @@ def tidy(path: str) -> None:
         return
     for name in names:
         if name in ("output", "apart") or name.startswith("classes-"):
-            files.remove(f"{path}/{name}")
+            with contextlib.suppress(OSError):  # a process that a task left holds its log open on a distant disk
+                files.remove(f"{path}/{name}")
     _shrink(f"{path}/ledger.jsonl")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import settings
@@ -16,7 +16,8 @@ from taskproc.base.outcome import Outcome
 from taskproc.plugin import Job
 from taskproc.run import events
 from taskproc.run.board import MOST_LOSSES, Board
-from taskproc.run.records import LEGAL, State
+from taskproc.run.conductor import Conductor
+from taskproc.run.records import State
 from taskproc.store.files import Meta
 
 LANES = ("near", "far")
@@ -40,7 +41,7 @@ class World:
 
     Attributes:
         queued: Nodes that wait for a lane.
-        submitted: The jobs that backends have, by nonce.
+        homeless: Nodes that no backend can take, as is found when they are placed.
         ended: Attempts that were judged, whose reports may still come.
         withdrawn: The nonces of attempts that can neither start nor commit.
         claims: The nodes that this run holds.
@@ -50,29 +51,32 @@ class World:
 
     board: Board
     queued: dict[int, None] = field(default_factory=dict)
-    submitted: dict[str, int] = field(default_factory=dict)
+    homeless: set[int] = field(default_factory=set)
     ended: list[str] = field(default_factory=list)
     withdrawn: set[str] = field(default_factory=set)
     claims: set[int] = field(default_factory=set)
     finished: dict[int, int] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
-    started: dict[int, int] = field(default_factory=dict)
 
-    def take(self, event: events.Event) -> None:
+    def __post_init__(self) -> None:
+        self._conductor = Conductor(self.board)
+        for kind in get_args(events.Effect):
+            self._conductor.on(kind, self._carry_out)
+
+    def take(self, *given: events.Event) -> None:
         """Tell the board, and do as it says."""
-        for effect in self.board.take(event):
-            self._carry_out(effect)
+        self._conductor.take(*given)
 
     def _carry_out(self, effect: events.Effect) -> None:
         if isinstance(effect, events.Place):
             for node in effect.nodes:
-                assert self.board.records.of[node].state in (State.QUEUED, State.DROPPED)
-                self.queued[node] = None
+                if node in self.homeless and self.board.records.of[node].state is State.QUEUED:
+                    self.take(events.Unplaced(node, ValueError("no backend")))
+                else:
+                    self.queued[node] = None
         elif isinstance(effect, events.Submit):
-            assert not self.board.stopping
-            for node, one in effect.jobs.items():
+            for node in effect.jobs:
                 assert node in self.claims, "what is submitted is claimed"
-                self.submitted[one.nonce] = node
         elif isinstance(effect, events.Withdraw):
             self.withdrawn.add(effect.job.nonce)
         elif isinstance(effect, events.Release):
@@ -111,12 +115,12 @@ class Play(RuleBasedStateMachine):
             range(count), upstreams, labels.__getitem__, retries.__getitem__, Limits(caps), stop_on_failure=stop
         )
         self.world = World(self.board)
+        self.world.homeless = data.draw(st.sets(st.sampled_from(range(count)), max_size=2))
         roots = [node for node in upstreams if not upstreams[node]]
         held = data.draw(st.sets(st.sampled_from(roots)))
         if held:
             self.world.take(events.Held(dict.fromkeys(sorted(held), "dead")))
-            for node in sorted(held):
-                self.see_elsewhere(node, data)
+            self.see_elsewhere(sorted(held), data)
         given_up = data.draw(st.sets(st.sampled_from(range(count)), max_size=1))
         self.world.take(events.Opened(dict.fromkeys(given_up, ValueError("failed before"))))
 
@@ -136,17 +140,19 @@ class Play(RuleBasedStateMachine):
         for node in nodes:
             del self.world.queued[node]
         nodes = [node for node in nodes if self.board.records.of[node].state is State.QUEUED]
+        given: list[events.Event] = []
         held = data.draw(st.sets(st.sampled_from(nodes))) if nodes else set()
         if held:
-            self.world.take(events.Held(dict.fromkeys(sorted(held), "other")))
+            given.append(events.Held(dict.fromkeys(sorted(held), "other")))
         self.world.claims.update(set(nodes) - held)
         found = data.draw(st.sets(st.sampled_from(sorted(set(nodes) - held)))) if set(nodes) - held else set()
         if found:
-            self.world.take(events.Found({node: meta() for node in sorted(found)}))
+            given.append(events.Found({node: meta() for node in sorted(found)}))
         ours = sorted(set(nodes) - held - found)
         if ours:
             lane = data.draw(st.sampled_from((*LANES, "")))
-            self.world.take(events.Claimed(lane, {node: self.nonce() for node in ours}))
+            given.append(events.Claimed(lane, {node: self.nonce() for node in ours}))
+        self.world.take(*given)
 
     @precondition(lambda self: self.world.queued)
     @rule(data=st.data())
@@ -161,19 +167,22 @@ class Play(RuleBasedStateMachine):
     @precondition(lambda self: self.board.records.elsewhere)
     @rule(data=st.data())
     def look_elsewhere(self, data: st.DataObject) -> None:
-        self.see_elsewhere(data.draw(st.sampled_from(sorted(self.board.records.elsewhere))), data)
+        nodes = st.sampled_from(sorted(self.board.records.elsewhere))
+        self.see_elsewhere(data.draw(st.lists(nodes, min_size=1, unique=True)), data)
 
-    def see_elsewhere(self, node: int, data: st.DataObject) -> None:
-        what = data.draw(st.sampled_from(("free", "done", "orphan")))
-        if what == "free":
-            self.world.take(events.Freed([node]))
-        elif what == "done":
-            self.world.take(events.Found({node: meta()}))
-        else:
-            one = self.nonce()
-            self.world.claims.add(node)
-            self.world.submitted[one.nonce] = node
-            self.world.take(events.Adopted(node, "far", one))
+    def see_elsewhere(self, nodes: list[int], data: st.DataObject) -> None:
+        given: list[events.Event] = []
+        for node in nodes:
+            what = data.draw(st.sampled_from(("free", "done", "orphan")))
+            if what == "free":
+                given.append(events.Freed([node]))
+            elif what == "done":
+                given.append(events.Found({node: meta()}))
+            else:
+                one = self.nonce()
+                self.world.claims.add(node)
+                given.append(events.Adopted(node, "far", one))
+        self.world.take(*given)
 
     # --- reports ---
 
@@ -187,10 +196,6 @@ class Play(RuleBasedStateMachine):
         self.world.take(events.Started(self.attempt(data)))
 
     @rule(data=st.data())
-    def lose_on_the_way(self, data: st.DataObject) -> None:
-        self.end(events.NeverTaken(self.attempt(data)))
-
-    @rule(data=st.data())
     def end_without_a_sign(self, data: st.DataObject) -> None:
         self.world.take(events.Unseen(self.attempt(data), Outcome("ended"), 1.0))
 
@@ -198,11 +203,11 @@ class Play(RuleBasedStateMachine):
     def succeed(self, data: st.DataObject, handed_back: bool) -> None:
         nonce = self.attempt(data)
         assert nonce not in self.world.withdrawn or nonce not in self.board.records.attempts
-        self.end(events.Ended(nonce, "ended", meta(nonce), handed_back))
+        self.end(events.Judged(nonce, "ended", meta(nonce), handed_back))
 
     @rule(data=st.data(), kind=st.sampled_from(("ended", "rejected", "cancelled", "lost")))
     def end_without_a_result(self, data: st.DataObject, kind: Any) -> None:
-        self.end(events.Ended(self.attempt(data), kind, cause=ValueError("no")))
+        self.end(events.Judged(self.attempt(data), kind, cause=ValueError("no")))
 
     @rule(data=st.data())
     def be_overtaken(self, data: st.DataObject) -> None:
@@ -274,7 +279,7 @@ class Play(RuleBasedStateMachine):
                 self.world.claims.update(queued)
                 self.world.take(events.Claimed("near", {node: self.nonce() for node in queued}))
             for nonce in list(self.board.records.attempts):
-                self.world.take(events.Ended(nonce, "ended", meta(nonce)))
+                self.world.take(events.Judged(nonce, "ended", meta(nonce)))
             if keeping := self.nodes(State.KEEPING):
                 self.world.take(events.Kept({node: meta() for node in keeping}))
             self.board.validate()
@@ -310,7 +315,7 @@ def test_adopted_job_takes_its_places_first():
     board.take(events.Held({1: "dead"}))
     board.take(events.Adopted(1, "far", job(1)))
     assert board.take(events.Opened({})) == [events.Limit([0])]
-    assert events.Place([0]) in board.take(events.Ended(job(1).nonce, "ended", meta()))
+    assert events.Place([0]) in board.take(events.Judged(job(1).nonce, "ended", meta()))
 
 
 def test_lost_attempts_are_bounded_and_cost_no_retry():
@@ -318,9 +323,9 @@ def test_lost_attempts_are_bounded_and_cost_no_retry():
     board.take(events.Opened({}))
     for _ in range(MOST_LOSSES):
         (one,) = claimed(board, 0)
-        assert board.take(events.Ended(one.nonce, "lost", cause=ValueError("node down")))[-1] == events.Place([0])
+        assert board.take(events.Judged(one.nonce, "lost", cause=ValueError("node down")))[-1] == events.Place([0])
     (one,) = claimed(board, 0)
-    effects = board.take(events.Ended(one.nonce, "lost", cause=ValueError("node down")))
+    effects = board.take(events.Judged(one.nonce, "lost", cause=ValueError("node down")))
     assert board.records.of[0].state is State.FAILED
     assert any(isinstance(effect, events.Fail) for effect in effects)
 
@@ -329,7 +334,7 @@ def test_an_attempt_is_withdrawn_before_its_claim_goes_back_and_another_follows(
     board = board_of({0: []}, retries=1)
     board.take(events.Opened({}))
     (one,) = claimed(board, 0)
-    kinds = [type(effect) for effect in board.take(events.Ended(one.nonce, "ended", cause=ValueError()))]
+    kinds = [type(effect) for effect in board.take(events.Judged(one.nonce, "ended", cause=ValueError()))]
     assert kinds.index(events.Withdraw) < kinds.index(events.Release) < kinds.index(events.Place)
 
 
@@ -337,9 +342,9 @@ def test_what_was_cancelled_by_somebody_else_fails_and_by_ourselves_is_dropped()
     board = board_of({0: [], 1: []})
     board.take(events.Opened({}))
     first, second = claimed(board, 0, 1)
-    board.take(events.Ended(first.nonce, "cancelled"))
+    board.take(events.Judged(first.nonce, "cancelled"))
     board.take(events.Stopped())
-    board.take(events.Ended(second.nonce, "cancelled"))
+    board.take(events.Judged(second.nonce, "cancelled"))
     assert [board.records.of[node].state for node in (0, 1)] == [State.FAILED, State.DROPPED]
 
 
@@ -348,14 +353,37 @@ def test_first_failure_takes_back_what_has_not_started():
     board.take(events.Opened({}))
     first, second, third = claimed(board, 0, 1, 2)
     board.take(events.Started(second.nonce))
-    effects = board.take(events.Ended(first.nonce, "ended", cause=ValueError()))
+    effects = board.take(events.Judged(first.nonce, "ended", cause=ValueError()))
     assert [effect for effect in effects if isinstance(effect, events.TakeBack)] == [events.TakeBack("near", [third])]
 
 
-@pytest.mark.parametrize("before", State)
-def test_a_move_that_is_not_in_the_table_is_a_bug_that_is_told(before: State):
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(State.DONE, State.QUEUED, id="a result is computed again"),
+        pytest.param(State.FAILED, State.SUBMITTED, id="a failed task is tried again"),
+        pytest.param(State.LIMITED, State.SUBMITTED, id="a limit is passed over"),
+        pytest.param(State.WAITING, State.SUBMITTED, id="a task starts before it is queued"),
+        pytest.param(State.DROPPED, State.QUEUED, id="something starts though the run is to end"),
+        pytest.param(State.KEEPING, State.QUEUED, id="a result that was handed back is thrown away"),
+    ],
+)
+def test_a_move_that_must_not_be_is_a_bug_that_is_told(before: State, after: State):
     board = board_of({0: []})
     board.records.of[0].state = before
-    for after in set(State) - LEGAL[before]:
-        with pytest.raises(AssertionError, match="cannot become"):
-            board.records.move(0, after)
+    with pytest.raises(AssertionError, match=f"which {before.value}, cannot become one that {after.value}"):
+        board.records.move(0, after)
+
+
+def test_what_follows_from_an_event_comes_after_the_events_that_were_told_with_it():
+    board = board_of({0: [], 1: [0], 2: []}, stop=True)
+    conductor = Conductor(board)
+    for kind in get_args(events.Effect):
+        conductor.on(kind, lambda effect: None)
+    conductor.on(
+        events.Place,
+        lambda effect: [conductor.take(events.Unplaced(node, ValueError())) for node in effect.nodes if node == 1],
+    )
+    conductor.take(events.Opened({}))
+    conductor.take(events.Found({0: meta()}), events.Claimed("near", {2: job(2)}))
+    assert [board.records.of[node].state for node in range(3)] == [State.DONE, State.FAILED, State.SUBMITTED]

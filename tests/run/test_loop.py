@@ -352,6 +352,7 @@ def test_jobs_of_one_call_share_their_options(puppet):
     made = puppet(Puppet.run, options=Portable)
     Many().run_graph(backend="puppet")
     assert all(len({job.options for job in jobs}) == 1 for jobs in made[0].seen)
+    assert sorted(len(jobs) for jobs in made[0].seen) == [1, 5, 5]
 
 
 def test_job_tells_what_a_backend_needs(puppet):

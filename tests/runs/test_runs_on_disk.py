@@ -24,6 +24,16 @@ ONE, TWO = b"1" * 16, b"2" * 16
 
 
 class TestLedger:
+    def test_late_entry_goes_into_no_other_file(self, tmp_path: Path):
+        book = Ledger(f"{tmp_path}/ledger.jsonl")
+        book.write({"kind": "run"})
+        book.close()
+        with open(tmp_path / "mine.txt", "w") as mine:  # has the number that the ledger had
+            book.write({"kind": "accepted"})
+            mine.write("precious")
+        assert (tmp_path / "mine.txt").read_text() == "precious"
+        assert [entry["kind"] for entry in read_ledger(f"{tmp_path}/ledger.jsonl")] == ["run"]
+
     def test_written_entries_are_there_at_once(self, tmp_path: Path):
         book = Ledger(f"{tmp_path}/ledger.jsonl")
         book.note('{"kind": "noted"}')
@@ -60,16 +70,6 @@ def rewrite(run: RunDirectory, changes: dict[str, Any]) -> None:
     """Change what a run's file says of its driver."""
     file = Path(run.path, "run.json")
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
-
-    def test_late_entry_goes_into_no_other_file(self, tmp_path: Path):
-        book = Ledger(f"{tmp_path}/ledger.jsonl")
-        book.write({"kind": "run"})
-        book.close()
-        with open(tmp_path / "mine.txt", "w") as mine:  # has the number that the ledger had
-            book.write({"kind": "accepted"})
-            mine.write("precious")
-        assert (tmp_path / "mine.txt").read_text() == "precious"
-        assert [entry["kind"] for entry in read_ledger(f"{tmp_path}/ledger.jsonl")] == ["run"]
 
 
 def start_driver(runs: Path, *prefix: str) -> tuple[subprocess.Popen[str], str]:

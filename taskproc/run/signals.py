@@ -1,0 +1,36 @@
+"""Signals that end a run."""
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def terminable(ending: threading.Event) -> Iterator[None]:
+    """Treat SIGTERM as an interrupt, where signals can be handled.
+
+    Args:
+        ending: Set by the signal, for where a task takes the interrupt for its own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    owner = os.getpid()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            ending.set()
+            raise KeyboardInterrupt("terminated")
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork of ours, which has nothing to put in order
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
