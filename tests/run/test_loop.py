@@ -576,3 +576,78 @@ def beside_another_run() -> Iterator[None]:
     finally:
         claims.close()
         directory.close(keep=False)
+
+
+def test_stopped_run_ends_though_a_job_could_not_be_cancelled(puppet, monkeypatch: pytest.MonkeyPatch):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        backend.staging.stage([[job] for job in jobs])
+        for job in jobs:
+            backend.report.accepted(job, "1")
+        backend.report.finished(jobs[0], Outcome("ended", "no", exit_code=1))
+
+    def cancel(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            backend.report.finished(job, Outcome("cancelled", "the controller does not answer"))
+
+    monkeypatch.setattr(Puppet, "cancel", cancel)
+    monkeypatch.setattr(Puppet, "adopt", lambda backend, jobs: [], raising=False)
+    puppet(submit, durable=True, gather=0.3)
+    with pytest.raises(FailedTaskError):
+        run(All(3))
+
+
+def test_hundreds_of_failures_in_a_row_are_failures(cache: Any):
+    class Broken(TaskBase, backend_options=lambda task, attempt: {}[task.n]):
+        def __init__(self, n: int):
+            self.n = n
+
+    class Many(TaskBase):
+        parts: RequiresList[Any]
+
+        def __init__(self) -> None:
+            self.parts = [Broken(n) for n in range(600)]
+
+    with pytest.raises(FailedTasksError) as caught:
+        Many().run_graph(backend="thread", rate_limits={Broken.task_name: 1}, on_error="continue")
+    assert len(caught.value.failures) == 600
+
+
+class Stranger:
+    """An error in a thread that is nobody's."""
+
+    def raises(self) -> None:
+        raise ValueError("of a thread of the user's own")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_error_in_a_thread_of_the_users_own_breaks_no_backend(cache: Any):
+    class Careless(TaskBase):
+        def run_task(self) -> int:
+            thread = threading.Thread(target=Stranger().raises)
+            thread.start()
+            thread.join()
+            return 1
+
+    assert Careless().run_graph(backend="thread") == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_threads_are_watched_for_every_run_and_for_none_after_the_last():
+    from taskproc.run.supervision import watching
+
+    before, seen = threading.excepthook, []
+
+    def end_a_thread() -> None:
+        thread = threading.Thread(target=Stranger().raises)
+        thread.start()
+        thread.join()
+
+    first, second = (watching(lambda file, reason, who=who: seen.append(who)) for who in ("first", "second"))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    end_a_thread()
+    second.__exit__(None, None, None)
+    end_a_thread()
+    assert seen == ["second"]
+    assert threading.excepthook is before

@@ -99,3 +99,18 @@ def test_a_mark_that_is_being_written_is_none(bench: Bench):
     half.write_text("ValueError: no")
     half.rename(staged / "ended" / f"{one.nonce}-1")
     assert dict(staging.ended(staged)) == {one.nonce: Outcome("ended", "ValueError: no", exit_code=1)}
+
+
+def test_a_killed_job_takes_none_with_it_that_had_not_begun(bench: Bench):
+    staging, staged, (one, two) = stage(bench)
+    (one.directory / f"attempt.queued.{one.nonce}").rename(one.directory / f"attempt.running.{one.nonce}")
+    (staged / "ended" / "element-0-137").touch()
+    ended = dict(staging.ended(staged))
+    assert ended[one.nonce].signal == 9
+    assert (ended[two.nonce].kind, ended[two.nonce].reason) == ("lost", "its worker ended in a task before it")
+
+
+def test_an_element_that_began_nothing_speaks_for_all_its_jobs(bench: Bench):
+    staging, staged, (one, two) = stage(bench)
+    (staged / "ended" / "element-0-127").touch()
+    assert {nonce: outcome.exit_code for nonce, outcome in staging.ended(staged)} == {one.nonce: 127, two.nonce: 127}
