@@ -89,7 +89,7 @@ class Elsewhere:
         over = [node for node, claim in of.items() if claim is None or claim.run in dead]
         if not over:
             return []
-        self._seats.look_up(over, thoroughly=bool(dead))
+        self._seats.look_up(over, thoroughly=True)  # whoever saw to a dead run may have dropped its claim already
         found = self._results.by_others(over)
         left = {node: claim for node in over if (claim := of[node]) is not None}
         events: list[Event] = [Found(found)] if found else []

@@ -85,6 +85,8 @@ class Seats:
             if thoroughly:
                 table.look_again()
             ids = table.lookup([self._graph.digest(node) for node in among])
+            if thoroughly:
+                table.note_found()  # before anything is seen to of the run that made them, so that all go by one id
             for node in among:
                 if self._graph.digest(node) in ids:
                     self.ids[node] = ids[self._graph.digest(node)]
