@@ -52,14 +52,17 @@ class DriverReports:
 
     def waiting(self, job: Job, reason: str) -> None:
         """Pass on why a job waits."""
-        self._inbox.put(Message("waiting", job.nonce, reason))
+        self._inbox.put(Message("waiting", job.nonce, str(reason)))
 
     def started(self, job: Job, host: str = "", pid: int | None = None) -> None:
         """Pass on that a job runs."""
-        self._inbox.put(Message("started", job.nonce, (host, pid)))
+        self._inbox.put(Message("started", job.nonce, (str(host), pid if isinstance(pid, int) else None)))
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Pass on how a job ended."""
+        given: Any = outcome
+        if not isinstance(given, Outcome):
+            outcome = Outcome("rejected", f"its backend said that it ended as {given!r}, which is no Outcome")
         self.reported.add(job.nonce)
         self._inbox.put(Message("finished", job.nonce, outcome))
 
@@ -106,6 +109,7 @@ class Caller:
         self._pause = _FIRST_PAUSE
         self._due = 0.0  # when to offer again what is held, on the monotonic clock
         self._refusal = ""
+        self._offered = False  # whether the last call was one that had been refused before
         threading.Thread(target=self._run, name=f"taskproc-{name}", daemon=True).start()
 
     @property
@@ -149,13 +153,18 @@ class Caller:
             self._inbox.put(Message("closed", self._name))
 
     def _next(self) -> _Call:
-        """Wait for a call; what the backend could not take is offered again when its pause is over."""
+        """Wait for a call; what the backend could not take is offered again when its pause is over.
+
+        New calls and offers take turns, so that neither keeps the other waiting.
+        """
         while self._refused_calls:
             left = self._due - time.monotonic()
-            if left <= 0:
+            if left <= 0 and not self._offered:
+                self._offered = True
                 return self._refused_calls.popleft()
+            self._offered = False
             try:
-                return self._calls.get(timeout=left)
+                return self._calls.get(timeout=max(0.001, left))
             except queue.Empty:
                 continue
         return self._calls.get()
@@ -187,6 +196,8 @@ class Caller:
         try:
             self._backend.submit(jobs)
             self._pause, self._due = _FIRST_PAUSE, 0.0
+            for job in self._reports.unreported(jobs):
+                self._reports.finished(job, Outcome("rejected", f"the backend {self._name} said nothing of it"))
         except BackendUnavailable as error:
             self._refuse(call._replace(jobs=self._reports.unreported(jobs)), str(error))
         except SubmitUnknown as error:
@@ -218,7 +229,7 @@ class Caller:
         staged = [job for job in jobs if job.nonce in refs]
         unstaged = [job for job in jobs if job.nonce not in refs]
         if unstaged:
-            self._refused_calls.append(_Call("submit", unstaged))
+            self._refuse(_Call("submit", unstaged), "it does not say whether it took them")
         if staged:
             self._adopt(_Call("adopt", staged, [refs[job.nonce] for job in staged]))
 

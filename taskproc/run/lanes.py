@@ -153,8 +153,17 @@ def _asked(plugin: BackendPlugin, context: BackendContext) -> tuple[Backend, Cap
         _LOGGER.debug("no backend", exc_info=True)
         msg = f"the backend {plugin.name} cannot be made: {type(error).__name__}: {error}; tell its authors"
         raise BackendError(msg) from error
-    wrong: Any = capabilities
-    if not isinstance(wrong, Capabilities) or (capabilities.window is not None and capabilities.window < 1):
+    if not _are_possible(capabilities):
         msg = f"the backend {plugin.name} says of itself {capabilities!r}, so that no job could run; tell its authors"
         raise BackendError(msg)
     return backend, capabilities
+
+
+def _are_possible(given: Any) -> bool:
+    """Whether capabilities are such that jobs can run."""
+    if not isinstance(given, Capabilities):
+        return False
+    window, seconds = given.window, (given.gather, given.latency)
+    return (window is None or (isinstance(window, int) and window >= 1)) and all(
+        isinstance(number, (int, float)) and 0 <= number < float("inf") for number in seconds
+    )

@@ -34,7 +34,7 @@ class Results:
     def of_attempt(self, node: int, nonce: str, outcome: Outcome) -> Meta | None:
         """Find this very attempt's result: handed back, to be kept soon, or on disk."""
         digest = self._graph.digest(node)
-        if outcome.value:
+        if len(outcome.value) >= META_SIZE:
             meta = Meta.unpack(outcome.value[:META_SIZE])
             if meta.commit.hex() == nonce and meta.identity == digest:
                 row = (meta.identity, outcome.value[:META_SIZE], outcome.value[META_SIZE:])

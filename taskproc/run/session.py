@@ -39,7 +39,7 @@ from .payloads import Payloads
 from .places import Places
 from .request import RunRequest
 from .seats import Seats
-from .signals import terminable
+from .signals import terminable, uninterrupted
 
 if TYPE_CHECKING:
     from .request import Watcher
@@ -82,7 +82,8 @@ class Session:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open_until.close()
+        with uninterrupted():
+            self._open_until.close()
 
     def _open(self, stack: ExitStack) -> None:
         """Make what a run has on disk; the stack takes it apart again, whatever fails on the way."""

@@ -71,6 +71,11 @@ class Puppet:
         self.seen.append(list(jobs))
         self._submit(self, jobs)
 
+    def accept(self, jobs: Sequence[Job]) -> None:
+        """Take jobs, whose ends come later."""
+        for job in jobs:
+            self.report.accepted(job, job.nonce)
+
     def cancel(self, jobs: Sequence[Job]) -> None:
         self.cancelled += jobs
         for job in jobs:
@@ -120,6 +125,7 @@ def test_window_bounds_what_is_handed_over(puppet):
         backend.run([job])
 
     def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        backend.accept(jobs)
         held.extend(jobs)
         most.append(len(held))
         for _ in jobs:
@@ -152,6 +158,7 @@ class Second(TaskBase, backend="puppet"):
 
 def test_jobs_are_gathered_while_more_may_come(puppet):
     def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        backend.accept(jobs)
         for at, job in enumerate(jobs):
             threading.Timer(0.02 * at, backend.run, [[job]]).start()
 
@@ -301,6 +308,7 @@ def test_backend_that_breaks_in_its_factory_is_told(puppet, monkeypatch: pytest.
 def test_stop_leaves_alone_what_runs_though_nobody_has_told_of_its_start(puppet):
     def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
         backend.staging.stage([[job] for job in jobs])
+        backend.accept(jobs)
         queued = jobs[0].directory / f"attempt.queued.{jobs[0].nonce}"
         queued.rename(queued.with_name(f"attempt.running.{jobs[0].nonce}"))
         backend.report.finished(jobs[1], Outcome("ended", exit_code=1))
@@ -651,3 +659,68 @@ def test_threads_are_watched_for_every_run_and_for_none_after_the_last():
     end_a_thread()
     assert seen == ["second"]
     assert threading.excepthook is before
+
+
+def say_nothing(backend: Puppet, jobs: Sequence[Job]) -> None:
+    pass
+
+
+def tell(report: str, *content: Any) -> Submit:
+    """Make a submit() that reports what is no report, and after that an end without a result."""
+
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            getattr(backend.report, report)(job, *content)
+            backend.report.finished(job, Outcome("ended", exit_code=3))
+
+    return submit
+
+
+@pytest.mark.parametrize(
+    ("submit", "match"),
+    [
+        pytest.param(say_nothing, "the backend puppet said nothing of it", id="silence"),
+        pytest.param(tell("finished", None), "ended as None, which is no Outcome", id="no outcome"),
+        pytest.param(tell("finished", "done"), "ended as 'done', which is no Outcome", id="a word"),
+        pytest.param(tell("finished", Outcome("ended", exit_code=0, value=b"x")), "without a result", id="odd value"),
+        pytest.param(tell("started", b"node1", "17"), "exit status 3", id="bytes for a host"),
+        pytest.param(tell("waiting", b"Priority"), "exit status 3", id="bytes for a reason"),
+    ],
+)
+def test_odd_reports_concern_their_own_jobs(beside_thread, submit: Submit, match: str):
+    beside_thread(lambda context: Puppet(context, submit, Capabilities()))
+    assert_that_only_its_own_task_fails(OnPuppet(), match)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"window": 2.5}, {"window": "many"}, {"window": float("nan")}, {"latency": "5"}, {"latency": float("inf")}],
+    ids=str,
+)
+def test_odd_capabilities_concern_their_own_jobs(beside_thread, odd: dict[str, Any]):
+    beside_thread(lambda context: Puppet(context, Puppet.run, Capabilities(**odd)))
+    assert_that_only_its_own_task_fails(OnPuppet(), "so that no job could run")
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_submission_that_is_never_answered_is_tried_with_pauses_and_can_be_ended(beside_thread, staged: bool):
+    def submit(backend: Puppet, jobs: Sequence[Job]) -> None:
+        if staged:
+            backend.staging.stage([[job] for job in jobs])
+        if len(backend.seen) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        msg = "the answer was lost"
+        raise SubmitUnknown(msg)
+
+    made: list[Puppet] = []
+
+    def make(context: BackendContext) -> Puppet:
+        made.append(Puppet(context, submit, Capabilities(durable=True)))
+        made[0].adopt = lambda jobs: [job for job, _ in jobs]  # type: ignore[attr-defined]  # a test's own
+        return made[0]
+
+    beside_thread(make)
+    with pytest.raises(KeyboardInterrupt):
+        OnPuppet().run_graph()
+    assert made[0].closed == [False]
+    assert len(made[0].seen) <= 4
