@@ -26,6 +26,7 @@ class ThreadBackend:
     def __init__(self, context: BackendContext) -> None:
         self.capabilities = Capabilities(window=_WINDOW * context.max_workers)
         self._report = context.report
+        self._closing = context.closing
         self._most = context.max_workers
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._threads = 0
@@ -45,12 +46,15 @@ class ThreadBackend:
             self._queue.put(job)
 
     def cancel(self, jobs: Sequence[Job]) -> None:
-        """Drop what has not started, and end what runs in a process of its own; a thread cannot be ended."""
+        """Drop what has not started, end what runs in a process of its own; what cannot be ended keeps nothing.
+
+        While the run goes on, only what has not started is cancelled, as far as the core knows: what has runs on.
+        """
         with self._lock:
             self._cancelled.update(job.nonce for job in jobs if job.nonce in self._begun)
             begun = [job for job in jobs if self._begun.get(job.nonce)]
         for job in begun:
-            if job.prefix or job.timeout:
+            if job.prefix or job.timeout or self._closing.is_set():
                 cancel_execution(job.nonce)
 
     def close(self, detach: bool) -> None:

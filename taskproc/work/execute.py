@@ -42,11 +42,16 @@ def run_assignment(
 
 
 def cancel_execution(nonce: str) -> None:
-    """End the process of its own that `execute` gives to an attempt, or keep it from starting; else do nothing.
+    """End the process of its own that `execute` gives to an attempt, or keep it from starting.
+
+    An attempt that a thread of this process runs cannot be ended; it keeps nothing from now on.
 
     Args:
         nonce: The attempt's, as in `Job.nonce`.
     """
     from .subprocess import cancel
 
+    for attempt in list(worker.running):
+        if attempt.assignment.nonce == nonce:
+            attempt.revoke()
     cancel(nonce)

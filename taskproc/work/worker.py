@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     Capture = Literal["fd", "thread", "none"]
 
 _SUPERSEDED = "another driver has taken this attempt over; its result is not kept"
+_STILL_RUNS = (
+    "a thread of a run that was interrupted still runs this task in this process; wait until it has ended, or start "
+    "the process anew"
+)
+_PATIENCE = 10.0  # seconds for such a thread to end
 
 
 class SupersededError(TaskprocError):
@@ -121,12 +126,15 @@ class Attempt:
         self._fsync = False
         self._on_nested = on_nested
         self._nesting = Lock()
+        self._revoked = False
+        self._at_work = Lock()
 
     def run(self, capture: Capture) -> Ended:
         """Run the task, with its output where it belongs; a filed attempt is claimed before that."""
         token = current.set(self)
         self.capture = capture
         running[self] = None
+        self._at_work.acquire()
         try:
             if capture == "fd":
                 memory.begin()
@@ -138,6 +146,7 @@ class Attempt:
                     return self._run()
             return self._run()
         finally:
+            self._at_work.release()
             del running[self]
             current.reset(token)
 
@@ -163,15 +172,28 @@ class Attempt:
                 if not self._touched:
                     if not self.is_ours():
                         raise SupersededError(_SUPERSEDED)
+                    self._await_predecessor()
                     files.prepare(self.directory, self.assignment.args, self.assignment.deps, self.assignment.nonce)
                     self._touched = True
         return self.directory
 
     def is_ours(self) -> bool:
         """Whether the attempt, which has begun, was not taken back since."""
-        if not self.assignment.filed:
-            return True
+        if self._revoked or not self.assignment.filed:
+            return not self._revoked
         return os.path.exists(self._file("running")) or os.path.exists(self._file("committing"))
+
+    def revoke(self) -> None:
+        """See to it that the attempt, which a thread of this process runs and nobody can end, keeps nothing."""
+        self._revoked = True
+
+    def _await_predecessor(self) -> None:
+        """Wait for an attempt that was revoked and still has the directory."""
+        for other in list(running):
+            if other is not self and other._revoked and other.directory == self.directory:
+                if not other._at_work.acquire(timeout=_PATIENCE):
+                    raise TaskprocError(_STILL_RUNS)
+                other._at_work.release()
 
     def begin_filed(self) -> None:
         """File the attempt as one that has begun, where nobody else has filed it."""
@@ -271,6 +293,8 @@ class Attempt:
 
     def _let_go(self) -> None:
         """Make sure that the attempt is still ours, at the last moment."""
+        if self._revoked:
+            raise SupersededError(_SUPERSEDED)
         if not self.assignment.filed:
             return
         try:

@@ -173,3 +173,39 @@ def test_damage_runs_nothing_again_that_failed_for_good(run_script: ScriptRunner
     ended = run_script(DAMAGED)
     assert ended.out == "Fails() 3\n", ended.err
     assert (run_script.home / "failed").read_text() == "x"
+
+
+GOES_ON = """
+import os, signal, threading, time
+from taskproc import TaskBase
+
+class Slow(TaskBase):
+    def run_task(self):
+        first = not os.path.exists("first")
+        open("first", "w").close()
+        path = self.task_directory / ("first" if first else "second")
+        path.touch()
+        if first:
+            while not os.path.exists("go"):
+                time.sleep(0.02)
+        return str(path)
+
+def interrupt():
+    while not os.path.exists("first"):
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+try:
+    Slow().run_graph(backend="thread")
+except KeyboardInterrupt:
+    pass
+threading.Timer(0.5, lambda: open("go", "w").close()).start()
+for _ in range(2):
+    path = Slow().run_graph(backend="thread")
+    print(os.path.basename(path), os.path.exists(path))
+"""
+
+
+def test_thread_of_an_interrupted_run_keeps_nothing_and_spoils_nothing(run_script: ScriptRunner):
+    assert run_script(GOES_ON).out == "second True\nsecond True\n"
