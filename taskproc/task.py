@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from .tasks.config import OptionSource, StoreKind
+    from .tasks.config import OptionSource, StoreKind, Watched
     from .tasks.protocols import Task, TaskLike
     from .tasks.substitutes import K, T
 
@@ -92,6 +92,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         retries (int): How many times a failed attempt is tried again; 0 by default.
         timeout (float): Seconds after which an attempt is ended, with all processes that it started.
         store (str): `tree` or `packed`; as in the settings by default.
+        watch (module, its name, a path, or several): Counts as a whole as a part of the class's source, where reading
+            cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
 
     Raises:
         TaskDefinitionError: A class keyword or an argument is not right, or `__init__` sets a requirement to what is
@@ -141,6 +143,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         retries: int = 0,
         timeout: float | None = None,
         store: StoreKind | None = None,
+        watch: Watched = (),
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -159,6 +162,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             retries=retries,
             timeout=timeout,
             store=store,
+            watch=watch,
         )
         for name in declared_requirements(cls, frame_depth=1):
             if cls.__dict__.get(name) is None:

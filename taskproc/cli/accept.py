@@ -40,7 +40,7 @@ def accept(
 
     settings, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
     graph = TaskGraph(task, current_cache())
-    graph.read_sources(helpers=settings.detect_helper_change)
+    graph.read_sources(helpers=settings.detect_helper_change, files=settings.detect == "files")
     superseded = _superseded(graph, classes)
     if not superseded:
         click.echo("Nothing to accept: no result was made by another source.")

@@ -12,7 +12,7 @@ from ..plan.graph import FORCED, Plan, TaskClass, follows_upstream
 from ..runs import ledger
 from ..store import files
 from ..store.files import DamagedResultError, Meta
-from ..tasks.source import source_diff
+from ..tasks.source import source_diff, what_changed
 from .history import RunReader, TaskState
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 _MOST_ALIKE = 200  # other tasks whose arguments are compared
+_MOST_CHANGED = 5  # names of what changed in a source
 _MOST_HISTORY = 1 << 26  # bytes of ledgers that are read
 
 
@@ -56,6 +57,7 @@ class Explainer:
         self._graph = plan.graph
         self._cache = cache
         self._diffs: dict[tuple[str, bytes], Sequence[str]] = {}
+        self._changed: dict[tuple[str, bytes], Sequence[str]] = {}
         self._present: dict[str, list[int]] = {}
 
     @cached_property
@@ -124,8 +126,13 @@ class Explainer:
         if key not in self._diffs:
             stored = known.store.load_source(meta.source)
             self._diffs[key] = source_diff(stored, known.text or "") if stored is not None else ()
-        diff = self._diffs[key]
-        return Reason("source changed", "its source changed" + ("" if diff else " (the former one is not kept)"), diff)
+            self._changed[key] = what_changed(stored, known.text or "") if stored is not None else ()
+        diff, changed = self._diffs[key], self._changed[key]
+        if not diff:
+            return Reason("source changed", "its source changed (the former one is not kept)")
+        more = f" and {len(changed) - _MOST_CHANGED} more" if len(changed) > _MOST_CHANGED else ""
+        named = f": {', '.join(changed[:_MOST_CHANGED])}{more}" if changed else ""
+        return Reason("source changed", f"its source changed{named}", diff)
 
     def _newer_text(self, node: int, meta: Meta) -> str:
         own = self._ended.get(meta.commit.hex())

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from ..store.files import Meta
 from ..tasks.config import TaskConfig
 from ..tasks.construction import recent
 from ..tasks.node import Node
-from ..tasks.source import normalised_source, same_source, source_digest
+from ..tasks.source import SourceReader, same_source, source_digest
+from ..tasks.values import PLAIN, value_classes
 
 if TYPE_CHECKING:
     import networkx
@@ -109,19 +111,40 @@ class TaskGraph:
             nodes_of.setdefault(type(tasks[node]), []).append(node)
         return nodes_of
 
-    def read_sources(self, *, helpers: bool) -> None:
+    def read_sources(self, *, helpers: bool, files: bool = False) -> None:
         """Read the source of every class, and say so once of those that have none.
 
         Args:
             helpers: Whether what a class uses of the user's own modules is a part of its source.
+            files: Whether these modules count as a whole.
         """
+        reader = SourceReader(Node, helpers=helpers, files=files)
+        above = self._classes_above() if helpers else {}
+        values = self._classes_of_values() if helpers else {}
         for cls, known in self.classes.items():
-            known.text = normalised_source(cls, Node, helpers=helpers)
+            known.text = reader.text(cls, values.get(cls, ()), above.get(cls, ()))
             if known.text is not None:
                 known.source = source_digest(known.text)
             elif known.config.name not in _told:
                 _told.add(known.config.name)
                 _LOGGER.warning("%s has no source to read, so changes in it go unseen", known.config.name)
+
+    def _classes_above(self) -> dict[type, set[type]]:
+        """Give for each class those whose results its tasks may be given, also as a part of others' results."""
+        above: dict[type, set[type]] = {cls: set() for cls in self.classes}
+        kinds = list(map(type, self.tasks))
+        for kind, up in {(kind, kinds[up]) for kind, ups in zip(kinds, self.upstreams, strict=True) for up in ups}:
+            above[kind].add(up)
+        return {cls: _closure(cls, above) for cls in above}
+
+    def _classes_of_values(self) -> dict[type, set[type]]:
+        """Give for each class those of the values that its tasks were given as arguments."""
+        bound = [task._task.bound.values() for task in self.tasks]  # type: ignore[union-attr]  # checked by _collect
+        found: dict[type, set[type]] = {}
+        if not PLAIN.issuperset(map(type, chain.from_iterable(bound))):
+            for task, values in zip(self.tasks, bound, strict=True):
+                found.setdefault(type(task), set()).update(value_classes(values))
+        return found
 
     def read_results(self) -> list[Meta | None]:
         """Read the provenance of every task's result, class by class."""
@@ -158,6 +181,7 @@ class Plan:
         graph: The graph.
         detect_source_change: Whether a changed source makes results stale.
         detect_helper_change: Whether helpers of the user's own modules are a part of the source.
+        detect_files: Whether these modules count as a whole.
         forced: The nodes that run in any case.
 
     Attributes:
@@ -173,11 +197,12 @@ class Plan:
         *,
         detect_source_change: bool,
         detect_helper_change: bool = True,
+        detect_files: bool = False,
         forced: Iterable[int] = (),
     ) -> None:
         self.graph = graph
         self.detect_source_change = detect_source_change
-        graph.read_sources(helpers=detect_helper_change)
+        graph.read_sources(helpers=detect_helper_change, files=detect_files)
         self.metas = graph.read_results()
         self.forced = frozenset(forced)
         self.reasons = [""] * len(graph)
@@ -244,6 +269,16 @@ def general_reason(reason: str) -> str:
 
 
 _told: set[str] = set()
+
+
+def _closure(cls: type, above: dict[type, set[type]]) -> set[type]:
+    found: set[type] = set()
+    waiting = [cls]
+    while waiting:
+        new = above[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _collect(root: Node) -> list[Node]:

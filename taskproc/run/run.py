@@ -78,6 +78,7 @@ def make_plan(task: Node, request: RunRequest, settings: Settings, cache: Cache)
             graph,
             detect_source_change=detect,
             detect_helper_change=settings.detect_helper_change,
+            detect_files=settings.detect == "files",
             forced=[len(graph) - 1] if request.force else [],
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 from ..base.errors import TaskDefinitionError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
     StoreKind = Literal["tree", "packed"]
+    Watched = str | os.PathLike[str] | ModuleType | Iterable[str | os.PathLike[str] | ModuleType]
 
 
 class TaskConfig:
@@ -26,6 +27,7 @@ class TaskConfig:
         short_name: The class's name for people.
         channels: The labels to limit by; the name is always the first.
         requirements: The names of its requirements, inherited ones included, sorted.
+        watch: The files that count as a whole.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class TaskConfig:
         retries: int,
         timeout: float | None,
         store: StoreKind | None,
+        watch: Watched,
     ) -> None:
         self.task_class = task_class
         self.name = f"{task_class.__module__}.{task_class.__qualname__}"
@@ -54,6 +57,7 @@ class TaskConfig:
         self.retries = _checked_retries(task_class, retries)
         self.timeout = _checked_timeout(task_class, timeout)
         self.store = _checked_store(task_class, store)
+        self.watch = _checked_watch(task_class, watch) if watch else ()
         self.requirements: tuple[str, ...] = ()
         self._binder: Binder | None = None
 
@@ -117,3 +121,16 @@ def _checked_store(cls: type, store: StoreKind | None) -> StoreKind | None:
         msg = f"{where_defined(cls)}{cls.__qualname__}: store={store!r} is neither 'tree' nor 'packed'."
         raise TaskDefinitionError(msg)
     return store
+
+
+def _checked_watch(cls: type, watch: Watched) -> tuple[str, ...]:
+    from .watch import watched_files
+
+    try:
+        return watched_files(cls, watch)
+    except LookupError as error:
+        msg = (
+            f"{where_defined(cls)}{cls.__qualname__}: watch names {error.args[0]!r}, which is no module with a file "
+            "and no file beside the class's own; give a module, its name, or a path relative to the file of the class."
+        )
+        raise TaskDefinitionError(msg) from None

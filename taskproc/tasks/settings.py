@@ -43,12 +43,14 @@ T = TypeVar("T")
 
 _OFF = {"", "0", "false", "no", "off"}
 _STORES = ("tree", "packed")
+_DETECTS = ("names", "files")
 _VARIABLES = {
     "cache_dir": ("TP_CACHE_DIR",),
     "backend": ("TP_BACKEND", "TP_EXECUTOR"),
     "max_workers": ("TP_MAX_WORKERS",),
     "detect_source_change": ("TP_DETECT_SOURCE_CHANGE",),
     "detect_helper_change": ("TP_DETECT_HELPER_CHANGE",),
+    "detect": ("TP_DETECT",),
     "store": ("TP_STORE",),
     "fsync": ("TP_FSYNC",),
     "trust_cache": ("TP_TRUST_CACHE",),
@@ -76,6 +78,7 @@ class Settings:
         max_workers: How many tasks run at once on this machine; None: as many as there are CPUs to use.
         detect_source_change: Whether a changed task class makes its results stale.
         detect_helper_change: Whether what it uses of the user's own modules is a part of it.
+        detect: How much of these modules: what is reached by `names`, or whole `files`.
         store: Where results go, for classes that do not say it themselves.
         fsync: Whether to wait until results are on the disk.
         trust_cache: Whether to read a cache that others may write to.
@@ -92,6 +95,7 @@ class Settings:
     max_workers: int | None = None
     detect_source_change: bool = True
     detect_helper_change: bool = True
+    detect: Literal["names", "files"] = "names"
     store: Literal["tree", "packed"] = "tree"
     fsync: bool = False
     trust_cache: bool = False
@@ -290,6 +294,13 @@ def _flag(name: str, text: str) -> bool:
     return text.strip().lower() not in _OFF
 
 
+def _detect(name: str, text: str) -> str | None:
+    if text and text not in _DETECTS:
+        msg = f"{name}={text!r} is neither 'names' nor 'files'"
+        raise SettingsError(msg)
+    return text or None
+
+
 def _store(name: str, text: str) -> str | None:
     if text and text not in _STORES:
         msg = f"{name}={text!r} is neither 'tree' nor 'packed'"
@@ -303,6 +314,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "max_workers": _count,
     "detect_source_change": _flag,
     "detect_helper_change": _flag,
+    "detect": _detect,
     "store": _store,
     "fsync": _flag,
     "trust_cache": _flag,
@@ -390,6 +402,12 @@ def _read_flag(file: Path, key: str, value: Any) -> tuple[str, Any]:
     return key, _typed(file, key, value, bool, "true or false")
 
 
+def _read_detect(file: Path, key: str, value: Any) -> tuple[str, Any]:
+    if value not in _DETECTS:
+        _fail(file, f"{key} = {value!r} is neither 'names' nor 'files'")
+    return key, value
+
+
 def _read_store(file: Path, key: str, value: Any) -> tuple[str, Any]:
     if value not in _STORES:
         _fail(file, f"{key} = {value!r} is neither 'tree' nor 'packed'")
@@ -436,6 +454,7 @@ _READERS: dict[str, Callable[[Path, str, Any], tuple[str, Any]]] = {
     "backend": _read_backend,
     "backends": _read_backends,
     "cache_dir": _read_path,
+    "detect": _read_detect,
     "detect_helper_change": _read_flag,
     "detect_source_change": _read_flag,
     "fsync": _read_flag,

@@ -30,7 +30,9 @@ def test_why_after_a_run_and_a_change(taskproc: Command) -> None:
     assert taskproc("why", file).out == "Nothing would run: Main(n=3) and all that it needs is cached.\n"
     taskproc.file(TASKS.replace("return self.n", "return self.n + 1"))
     lines = taskproc("why", file).out.splitlines()
-    assert lines[:3] == ["4 of 4 tasks would run.", "3 tasks of tasks.Load, as Load(n=0)", "  its source changed"]
+    assert lines[:3] == [
+        "4 of 4 tasks would run.", "3 tasks of tasks.Load, as Load(n=0)", "  its source changed: Load.run_task",
+    ]  # fmt: skip
     assert "    -        return self.n" in lines
     assert "    +        return self.n + 1" in lines
     assert lines[-1] == "1 task of tasks.Main, because of Load(n=0)"

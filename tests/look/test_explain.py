@@ -8,9 +8,9 @@ import pytest
 
 from taskproc import FailedTaskError, Requires, TaskBase
 from taskproc.look.explain import Explainer, Reason
-from taskproc.plan import graph as graphs
 from taskproc.plan.graph import Plan, TaskGraph
 from taskproc.tasks.in_use import current_cache
+from taskproc.tasks.source import SourceReader
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -45,13 +45,13 @@ def run(task: TaskBase[Any]) -> None:
 
 
 def change_source(monkeypatch: pytest.MonkeyPatch, cls: type) -> None:
-    before = graphs.normalised_source
+    before = SourceReader.text
 
-    def changed(asked: type, *args: Any, **how: Any) -> str | None:
-        text = before(asked, *args, **how)
+    def changed(reader: SourceReader, asked: type, *more: Any) -> str | None:
+        text = before(reader, asked, *more)
         return text.replace("return self.n", "return self.n * 2") if text and asked is cls else text
 
-    monkeypatch.setattr(graphs, "normalised_source", changed)
+    monkeypatch.setattr(SourceReader, "text", changed)
 
 
 def test_no_result_of_any_task(either_store: str) -> None:
@@ -117,7 +117,7 @@ def test_changed_source_with_its_difference(monkeypatch: pytest.MonkeyPatch) -> 
     run(Next(Number(1)))
     change_source(monkeypatch, Number)
     (reason,) = explained(Number(1))
-    assert (reason.kind, reason.text) == ("source changed", "its source changed")
+    assert (reason.kind, reason.text) == ("source changed", "its source changed: Number.run_task")
     assert [line for line in reason.diff if line[0] in "+-"] == [
         "-        return self.n", "+        return self.n * 2",
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from taskproc import Const, FailedTaskError, Requires, RequiresList, TaskBase
 from taskproc.plan.graph import Plan, TaskGraph
 from taskproc.tasks.in_use import current_cache
+from taskproc.tasks.source import SourceReader
 from tests.support import run_and_count
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -97,15 +98,13 @@ def test_forced_node_and_what_needs_it():
 
 
 def test_changed_source_is_a_reason(monkeypatch: pytest.MonkeyPatch):
-    from taskproc.plan import graph
-
     run(Top())
-    before = graph.normalised_source
+    before = SourceReader.text
 
-    def changed(cls: type, stop: type, *, helpers: bool) -> str:
-        return (before(cls, stop, helpers=helpers) or "") + "\nmore = 1" * (cls is Sum)
+    def changed(reader: SourceReader, cls: type, *more: Any) -> str:
+        return (before(reader, cls, *more) or "") + "\nmore = 1" * (cls is Sum)
 
-    monkeypatch.setattr(graph, "normalised_source", changed)
+    monkeypatch.setattr(SourceReader, "text", changed)
     assert "its source changed" in reasons(Top()).values()
     assert len(reasons(Top())) == 2
     assert run(Top(), detect_source_change=False) == (7, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import ast
 import linecache
 import os
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -12,7 +13,9 @@ from types import ModuleType
 from typing import Any
 
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
-_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+# Where installers put packages: /usr/lib/python3/dist-packages, .venv/lib/python3.12/site-packages. A folder of the
+# user's may be called site-packages too.
+_INSTALLED = re.compile(r"[/\\]lib(64|32)?[/\\](((python|pypy)[\d.]*t?)[/\\])?(site|dist)-packages[/\\]", re.IGNORECASE)
 
 
 @dataclass
@@ -55,7 +58,7 @@ def remembered() -> list[str]:
 
 def is_installed(file: str) -> bool:
     """Whether a file belongs to an installed package."""
-    return any(part in file for part in _INSTALLED)
+    return _INSTALLED.search(file) is not None or file.startswith(_site_directories())
 
 
 def is_standard(file: str) -> bool:
@@ -74,6 +77,15 @@ def drop_doubtful_bytecode(file: str) -> None:
             os.unlink(compiled)
     except (OSError, ValueError, NotImplementedError):
         pass
+
+
+@lru_cache(maxsize=1)
+def _site_directories() -> tuple[str, ...]:
+    """Name this Python's own directories of packages, which need not look like others'."""
+    import sysconfig
+
+    paths = sysconfig.get_paths()
+    return tuple({os.path.join(paths[key], "") for key in ("purelib", "platlib") if key in paths})
 
 
 @lru_cache(maxsize=1024)

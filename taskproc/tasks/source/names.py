@@ -1,14 +1,27 @@
-"""Names: which ones the top level of a file binds, and which ones a piece of code refers to."""
+"""Names: what imports and statements bind, and how code refers to what is bound elsewhere."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_SCOPES = (*_FUNCTIONS, ast.Lambda, ast.ClassDef, *_COMPREHENSIONS)
+_SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef, *_COMPREHENSIONS)
+
+EVERYTHING = "*"
+
+# Functions of Python's own that neither keep nor change what they are given.
+HARMLESS = frozenset(
+    [
+        "abs", "all", "any", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate",
+        "filter", "float", "format", "frozenset", "hash", "hex", "id", "int", "isinstance", "issubclass",
+        "iter", "len", "list", "map", "max", "min", "oct", "open", "ord", "pow", "print", "range", "repr",
+        "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "type", "zip",
+    ]
+)
 
 
 class Imported(NamedTuple):
@@ -22,122 +35,35 @@ class Imported(NamedTuple):
 class Reference(NamedTuple):
     """A name with the attributes read from it: `helpers.scale` is ("helpers", "scale").
 
-    A name that a function imports for itself says in `imported` what it is.
+    A name that a function or class imports for itself says in `imported` what it is. What is `passed` is handed on as
+    a value; what is not is called, or only stands in front of an attribute.
     """
 
     path: tuple[str, ...]
     imported: Imported | None = None
+    passed: bool = False
 
 
-@dataclass
-class TopLevel:
-    """What the top level of a file binds.
+@dataclass(frozen=True)
+class Mentions:
+    """What a piece of code mentions.
 
     Attributes:
-        bound: Name -> the statements that bind it or change what it stands for.
-        imported: Name -> what was imported by it.
-        stars: The modules that all names were imported from.
+        references: What it refers to outside of itself, each once, in the order in which it stands there.
+        attributes: The attributes that it names, also in strings.
+        imports: What it imports inside.
+        signs: What hides from a reader what else it makes use of.
+        computed: How the names begin of modules that it imports by a computed name.
     """
 
-    bound: dict[str, list[ast.stmt]] = field(default_factory=dict)
-    imported: dict[str, Imported] = field(default_factory=dict)
-    stars: list[Imported] = field(default_factory=list)
+    references: tuple[Reference, ...]
+    attributes: frozenset[str] = frozenset()
+    imports: tuple[Imported, ...] = ()
+    signs: frozenset[str] = frozenset()
+    computed: tuple[str, ...] = ()
 
 
-def top_level(tree: ast.Module) -> TopLevel:
-    """Read what a file binds. What stands below `if __name__ == "__main__"` is not part of what others can use."""
-    found = TopLevel()
-    for statement in tree.body:
-        if isinstance(statement, ast.If) and _is_for_scripts_or_checkers(statement.test):
-            continue
-        for name in dict.fromkeys(_changed_by(statement)):
-            found.bound.setdefault(name, []).append(statement)
-        for node in _same_scope(statement):
-            for name, imported in _imports(node):
-                if name == "*":
-                    found.stars.append(imported)
-                else:
-                    found.imported[name] = imported
-    return found
-
-
-def references(node: ast.AST) -> list[Reference]:
-    """List what code refers to outside of itself, each once, in the order in which it stands there.
-
-    Annotations do not count: they do not change what a function does.
-
-    >>> [reference.path for reference in references(ast.parse("lambda x: scale(x) + limits.low").body[0])]
-    [('scale',), ('limits', 'low')]
-    """
-    reader = _Reader()
-    try:
-        reader.visit(node)
-    except RecursionError:  # nobody wrote such an expression by hand
-        return []
-    return list(reader.found)
-
-
-class _Reader(ast.NodeVisitor):
-    """Collects the names that no scope on the way binds."""
-
-    def __init__(self) -> None:
-        self.found: dict[Reference, None] = {}
-        self._scopes: list[dict[str, Imported | None]] = []
-
-    def visit_Name(self, node: ast.Name) -> None:
-        self._refer((node.id,))
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        path = _path(node)
-        if path is None:
-            self.generic_visit(node)
-        else:
-            self._refer(path)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        self._visit_all(node.decorator_list)
-        self._visit_defaults(node.args)
-        self._visit_within(_bound_in(node), node.body)
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        self._visit_defaults(node.args)
-        self._visit_within(_bound_in(node), [node.body])
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self.visit(node.value)
-
-    def visit_ListComp(self, node: ast.AST) -> None:
-        targets = [name for inner in ast.walk(node) if isinstance(inner, ast.comprehension) for name in _stored(inner)]
-        self._visit_within(dict.fromkeys(targets), ast.iter_child_nodes(node))
-
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
-
-    def _visit_defaults(self, arguments: ast.arguments) -> None:
-        self._visit_all([*arguments.defaults, *filter(None, arguments.kw_defaults)])
-
-    def _visit_within(self, scope: dict[str, Imported | None], nodes: Iterable[ast.AST]) -> None:
-        self._scopes.append(scope)
-        self._visit_all(nodes)
-        self._scopes.pop()
-
-    def _visit_all(self, nodes: Iterable[ast.AST]) -> None:
-        for node in nodes:
-            self.visit(node)
-
-    def _refer(self, path: tuple[str, ...]) -> None:
-        for scope in reversed(self._scopes):
-            if path[0] in scope:
-                imported = scope[path[0]]
-                if imported is not None:
-                    self.found[Reference(path, imported)] = None
-                return
-        self.found[Reference(path)] = None
-
-
-def _path(node: ast.expr) -> tuple[str, ...] | None:
+def path_of(node: ast.expr) -> tuple[str, ...] | None:
     """Read `a.b.c` as ("a", "b", "c"); None if it does not begin with a name."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -146,41 +72,41 @@ def _path(node: ast.expr) -> tuple[str, ...] | None:
     return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else None
 
 
-def _bound_in(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> dict[str, Imported | None]:
-    """Give the names that are a function's own."""
-    arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    bound: dict[str, Imported | None] = {argument.arg: None for argument in every if argument is not None}
+def bound_in(function: FunctionNode | ast.Lambda) -> dict[str, tuple[Imported, ...]]:
+    """Give the names that are a function's own, with what it imports by them."""
+    bound: dict[str, tuple[Imported, ...]] = {argument.arg: () for argument in arguments_of(function)}
     elsewhere: set[str] = set()
     for statement in [function.body] if isinstance(function, ast.Lambda) else function.body:
-        for node in _same_scope(statement):
-            bound.update(dict.fromkeys(_binds(node)))
-            bound.update({name: imported for name, imported in _imports(node) if name != "*"})
+        for node in same_scope(statement):
+            for name in binds(node):
+                bound.setdefault(name, ())
+            for name, imported in imports(node):
+                bound[name] = (*bound.get(name, ()), imported)
             if isinstance(node, (ast.Global, ast.Nonlocal)):
                 elsewhere.update(node.names)
     return {name: imported for name, imported in bound.items() if name not in elsewhere}
 
 
-def _changed_by(statement: ast.stmt) -> Iterator[str]:
-    """Name what a statement binds, or changes: `x = 1`, `def x`, `x[0] = 1`, `x.append(1)`, `del x`."""
-    for node in _same_scope(statement):
-        yield from _binds(node)
-        if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
-            yield from _root(node)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            yield from _root(node.value.func) if isinstance(node.value.func, ast.Attribute) else ()
+def arguments_of(function: FunctionNode | ast.Lambda) -> list[ast.arg]:
+    """List a function's parameters."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    return [argument for argument in every if argument is not None]
 
 
-def _root(node: ast.expr) -> Iterator[str]:
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    if isinstance(node, ast.Name):
-        yield node.id
+def imports_in(node: ast.ClassDef) -> dict[str, tuple[Imported, ...]]:
+    """Give what a class body imports, by name."""
+    found: dict[str, tuple[Imported, ...]] = {}
+    for statement in node.body:
+        for inner in same_scope(statement):
+            for name, imported in imports(inner):
+                found[name] = (*found.get(name, ()), imported)
+    return found
 
 
-def _binds(node: ast.AST) -> Iterator[str]:
+def binds(node: ast.AST) -> Iterator[str]:
     """Name what one node binds, imports aside."""
-    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         yield node.name
     elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
         yield node.id
@@ -188,13 +114,17 @@ def _binds(node: ast.AST) -> Iterator[str]:
         yield node.name
     elif isinstance(node, ast.MatchMapping) and node.rest:
         yield node.rest
+    elif type(node).__name__ == "TypeAlias":  # from Python 3.12
+        yield node.name.id  # type: ignore[attr-defined]
 
 
-def _stored(node: ast.AST) -> Iterator[str]:
+def stored(node: ast.AST) -> Iterator[str]:
+    """Name what is assigned anywhere in a node."""
     return (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store))
 
 
-def _imports(node: ast.AST) -> Iterator[tuple[str, Imported]]:
+def imports(node: ast.AST) -> Iterator[tuple[str, Imported]]:
+    """Give the names that an import binds, with what they stand for; the name `*` stands for many."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             whole = alias.name if alias.asname else alias.name.partition(".")[0]
@@ -204,15 +134,21 @@ def _imports(node: ast.AST) -> Iterator[tuple[str, Imported]]:
             yield alias.asname or alias.name, Imported(node.module or "", alias.name, node.level)
 
 
-def _same_scope(node: ast.AST) -> Iterator[ast.AST]:
+def imported_by(node: ast.AST) -> Iterator[Imported]:
+    """Give what an import imports, under its whole name."""
+    if isinstance(node, ast.Import):
+        yield from (Imported(alias.name) for alias in node.names)
+    else:
+        yield from (imported for _, imported in imports(node))
+
+
+def same_scope(node: ast.AST) -> Iterator[ast.AST]:
     """Walk through a statement, but not into the functions, classes and comprehensions in it."""
     waiting = [node]
     while waiting:
         node = waiting.pop()
         yield node
-        if not isinstance(node, _SCOPES):
+        if isinstance(node, _COMPREHENSIONS):
+            waiting += [inner for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr)]
+        elif not isinstance(node, _SCOPES):
             waiting += reversed(list(ast.iter_child_nodes(node)))
-
-
-def _is_for_scripts_or_checkers(test: ast.expr) -> bool:
-    return ast.unparse(test) in {"__name__ == '__main__'", "TYPE_CHECKING", "typing.TYPE_CHECKING"}

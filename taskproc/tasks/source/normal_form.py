@@ -59,6 +59,50 @@ def source_diff(stored: str, current: str) -> list[str]:
     return list(unified_diff(before, after, lineterm=""))[2:]
 
 
+def what_changed(stored: str, current: str) -> list[str]:
+    """Name what differs between two normalised sources: functions, methods, classes, constants, imports.
+
+    >>> what_changed("class A:\\n    def f(self): pass\\nK = 1", "class A:\\n    def f(self): return 1\\nK = 2")
+    ['A.f', 'K']
+    """
+    if not (_SEAM in stored and _SEAM in current):
+        stored, current = stored.partition(_SEAM)[0], current.partition(_SEAM)[0]
+    try:
+        before, after = (_labelled(ast.parse(text).body) for text in (stored, current))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    return list(dict.fromkeys(
+        label for label in [*before, *after] if before.get(label) != after.get(label) and label != "__order__"
+    ))  # fmt: skip
+
+
+def _labelled(body: list[ast.stmt], prefix: str = "") -> dict[str, list[str]]:
+    """Give what statements say by the name that they are about."""
+    found: dict[str, list[str]] = {}
+    for statement in body:
+        if isinstance(statement, ast.ClassDef):
+            for label, texts in _labelled(statement.body, f"{prefix}{statement.name}.").items():
+                found.setdefault(label, []).extend(texts)
+            header = [*statement.decorator_list, *statement.bases, *statement.keywords]
+            found.setdefault(f"{prefix}{statement.name}", []).append(" ".join(map(ast.dump, header)))
+        else:
+            found.setdefault(prefix + _label(statement), []).append(ast.unparse(statement))
+    return found
+
+
+def _label(statement: ast.stmt) -> str:
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return statement.name
+    if isinstance(statement, ast.Assign):
+        return ast.unparse(statement.targets[0])
+    if isinstance(statement, (ast.AugAssign, ast.AnnAssign)):
+        return ast.unparse(statement.target)
+    if isinstance(statement, ast.Import):
+        return statement.names[0].asname or statement.names[0].name
+    text = ast.unparse(statement).partition("\n")[0]
+    return "__order__" if text.startswith("__order__") else text[:60]
+
+
 def _rewritten(text: str) -> str:
     """Write each part as this Python does."""
     parts = []

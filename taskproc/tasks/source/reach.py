@@ -1,251 +1,319 @@
 """What a class reaches in the user's own modules: functions, classes and constants, read without running anything.
 
-It starts from the names in the class's body, finds the top-level statements that bind them, and goes on from there,
-into other modules of the user too. Library code ends the way, with a line that says what was imported. Task classes end
-it as well: their own results say when they are stale. What is reached by other means (`getattr`, a name in a string, a
-local function around the class) goes unseen.
+It starts from the names in the class's body, finds the top-level statements that bind them, and those that change what
+they hold, and goes on from there, into other modules of the user too. Library code ends the way, with a line that says
+what was imported. Task classes end it as well, apart from what is used of them: their own results say when they are
+stale. Where code hides what it makes use of (`getattr`, `__annotations__` ...), all of it counts.
 """
 from __future__ import annotations
 
 import ast
 import logging
-import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
-from copy import copy
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib.machinery import PathFinder
-from types import CodeType
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
-from .files import is_installed, is_standard, read_file, remembered
-from .names import Imported, Reference, TopLevel, references, top_level
-from .normal_form import written
+from .lean_form import bound_names, lean_form
+from .members import is_without_fields, optional_methods
+from .mentioned import ANNOTATIONS, GRAPHS, MEMBERS, MESSAGES, SUBCLASSES, decorators_in, mentions
+from .modules import OURS, Module
+from .names import EVERYTHING, FUNCTIONS, Mentions, Reference, imports_in
+from .pieces import Piece, TaskClass, all_names, named, only, place
+from .program import Program
+from .resolver import Thing
 from .statements import ClassStatement
 
-LIMIT = 2000
-_OURS = ("taskproc", "taskproc_backends")
+LIMIT = 10_000
 _LOGGER = logging.getLogger(__name__)
 
 
-class Piece(NamedTuple):
-    """A statement, or a method of a task class, that was reached, and the module whose names it uses."""
-
-    module: Module
-    node: ast.AST
-
-
-@dataclass(frozen=True, eq=False)
-class Module:
-    """A module of the user's, as its files say.
+class Reach:
+    """What the statements of one class reach.
 
     Args:
-        name: Its name.
-        package: What its relative imports start from.
-        files: Its file; for a notebook, its cells in the order in which they ran.
-    """
-
-    name: str
-    package: str
-    files: tuple[str, ...]
-
-    def statements(self, name: str) -> list[ast.stmt]:
-        """Give the statements that bind a name: all of a file, or those of the cell that did it last."""
-        found = [bound for file in self.files if (bound := _names_in(file).bound.get(name))]
-        if len(found) > 1 and (file := self._file_of(name)) is not None:
-            return _names_in(file).bound.get(name, [])
-        return found[-1] if found else []
-
-    def imported(self, name: str) -> Imported | None:
-        """Give what was imported by a name."""
-        found = [_names_in(file).imported.get(name) for file in self.files]
-        return next(filter(None, reversed(found)), None)
-
-    def stars(self) -> list[Imported]:
-        """Give the modules that all names were imported from."""
-        return [star for file in self.files for star in _names_in(file).stars]
-
-    def everything(self) -> list[str]:
-        """Give every name that it binds."""
-        return list(dict.fromkeys(name for file in self.files for name in _names_in(file).bound))
-
-    def absolute(self, imported: Imported) -> str:
-        """Give the whole name of a module that is imported here."""
-        if not imported.level:
-            return imported.module
-        parts = self.package.split(".")
-        base = parts[: len(parts) - imported.level + 1]
-        return ".".join([*base, imported.module] if imported.module else base)
-
-    def task_class(self, name: str, stop: type) -> type | None:
-        """Give the task class of that name, if it is one."""
-        found = getattr(sys.modules.get(self.name), name, None)
-        return found if isinstance(found, type) and issubclass(found, stop) else None
-
-    def _file_of(self, name: str) -> str | None:
-        code = getattr(getattr(sys.modules.get(self.name), name, None), "__code__", None)
-        return code.co_filename if isinstance(code, CodeType) and code.co_filename in self.files else None
-
-
-def helper_texts(statements: Sequence[ClassStatement], stop: type) -> Iterator[str]:
-    """Give what the statements of a class reach, each in its normal form, in the order in which it is reached.
-
-    Args:
+        program: The modules.
         statements: The class's own statement and those of its bases.
-        stop: What makes a class a task class: `TaskBase`.
+        beside: What else it makes use of: the classes of its arguments and of its upstreams' results.
+        signs: What is known to be hidden from a reader.
+
+    Attributes:
+        signs: The same, and what was found on the way.
     """
-    seen = {id(statement.node) for statement in statements}
-    waiting = deque(
-        Piece(module, statement.node)
-        for statement in statements
-        if (module := _module_of(statement.cls.__module__, statement.file)) is not None
-    )
-    told: set[str] = set()
-    while waiting:
-        piece = waiting.popleft()
-        for reference in _references(piece.node):
-            for found in _follow(piece.module, reference, stop):
-                if isinstance(found, str):
-                    if found not in told:
-                        told.add(found)
-                        yield found
-                elif id(found.node) not in seen:
-                    if len(seen) > LIMIT:
-                        _warn(statements[0].cls)
-                        return
-                    seen.add(id(found.node))
-                    waiting.append(found)
-                    yield _text(found.node)
 
+    def __init__(
+        self, program: Program, statements: Sequence[ClassStatement], beside: Iterable[Thing], signs: frozenset[str]
+    ) -> None:
+        self.signs = set(signs)
+        self._given = signs
+        self._program = program
+        self._statements = statements
+        self._things: dict[Thing, None] = {}
+        self._passed: set[Thing] = set()
+        self._libraries: dict[str, None] = {}
+        self._pieces: dict[int, Piece | str] = {}
+        self._tasks: dict[int, TaskClass] = {}
+        self._attributes: set[str] = set()
+        self._own_names = set(dir(program.stop)).union(*(vars(s.cls) for s in statements))
+        self._own_names.update(name for s in statements for inner in s.node.body for name in bound_names(inner))
+        self._waiting: deque[tuple[Module, Mentions]] = deque()
+        self._optional: dict[str, list[Piece]] = {}
+        self._full = False
+        self._seeds = {id(statement.node) for statement in statements}
+        self._start(beside)
 
-def _follow(module: Module, reference: Reference, stop: type) -> Iterator[Piece | str]:
-    """Give what a reference stands for: pieces of the user's code, or a line for what is imported from elsewhere."""
-    waiting = [(module, reference)]
-    seen = set()
-    while waiting:
-        module, reference = waiting.pop()
-        if (module, reference) in seen:
-            continue
-        seen.add((module, reference))
-        name, *attributes = reference.path
-        imported = reference.imported
-        if imported is None:
-            yield from _pieces(module, name, attributes, stop)
-            imported = module.imported(name)
-        if imported is not None:
-            waiting += _enter(module.absolute(imported), imported.attribute, attributes)
-            if not waiting and (line := _line(name, module.absolute(imported), imported.attribute)):
-                yield line
-        elif not module.statements(name):
-            waiting += [
-                (own, Reference(reference.path))
-                for star in module.stars()
-                if (own := find_module(module.absolute(star))) is not None
-            ]
+    def texts(self) -> list[str]:
+        """Write what was reached, each in its normal form, in the order in which it was reached."""
+        texts = [piece if isinstance(piece, str) else self._text(piece) for piece in self._pieces.values()]
+        return [*filter(None, texts), *self._order()]
 
+    def modules(self) -> list[Module]:
+        """Give the modules that something of was reached."""
+        own = [module for s in self._statements if (module := self._module(s)) is not None]
+        found = [piece.module for piece in self._pieces.values() if isinstance(piece, Piece)]
+        return list(dict.fromkeys([*own, *found]))
 
-def _pieces(module: Module, name: str, attributes: Sequence[str], stop: type) -> Iterator[Piece]:
-    statements = module.statements(name)
-    if module.task_class(name, stop) is None:
-        yield from (Piece(module, statement) for statement in statements)
-        return
-    for statement in statements:  # of a task class only what is called by name is a helper
-        for inner in statement.body if isinstance(statement, ast.ClassDef) and attributes else ():
-            if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and inner.name == attributes[0]:
-                yield Piece(module, inner)
+    def handed_on(self) -> list[Thing]:
+        """Give the classes, and the functions that are handed on as values: results may hold them."""
+        return [
+            thing
+            for thing in self._things
+            if not self._program.is_task(thing)
+            and any(
+                isinstance(statement, ast.ClassDef) or (isinstance(statement, FUNCTIONS) and thing in self._passed)
+                for statement in thing.module.statements(thing.name)
+            )
+        ]
 
+    # --- going on ---
 
-def _enter(name: str, attribute: str | None, attributes: Sequence[str]) -> list[tuple[Module, Reference]]:
-    """Give where to go on for `name.attribute...`, as deep as modules go; nowhere if that is no code of the user's."""
-    rest = [attribute, *attributes] if attribute else list(attributes)
-    found = find_module(name)
-    if found is None:
-        return []
-    while rest and not (found.statements(rest[0]) or found.imported(rest[0])):
-        inner = find_module(f"{found.name}.{rest[0]}")
-        if inner is None:
-            break
-        found, rest = inner, rest[1:]
-    if rest:
-        return [(found, Reference(tuple(rest)))]
-    return [(found, Reference((every,))) for every in reversed(found.everything())]  # the module itself is passed on
+    def _start(self, beside: Iterable[Thing]) -> None:
+        for statement in self._statements:
+            module = self._module(statement)
+            if module is None:
+                continue
+            self._program.enter(module)
+            self._waiting.append((module, mentions(statement.node, annotations=ANNOTATIONS in self._given)))
+            outermost, local, _ = statement.cls.__qualname__.partition(".<locals>.")
+            self._reach(Thing(module, outermost), is_seed=not local)
+        for thing in beside:
+            self._program.enter(thing.module)
+            self._waiting.append((thing.module, only((Reference((thing.name,), None, True),))))
+        while self._waiting and not self._full:
+            self._go_on(*self._waiting.popleft())
 
+    def _module(self, statement: ClassStatement) -> Module | None:
+        return self._program.module_of(statement.cls.__module__, statement.file)
 
-def _line(name: str, module: str, attribute: str | None) -> str | None:
-    """Say what is imported from elsewhere, the same for both kinds of import."""
-    if module.partition(".")[0] in _OURS:
-        return None
-    return f"import {module}.{attribute} as {name}" if attribute else f"import {module} as {name}"
+    def _go_on(self, module: Module, mentioned: Mentions) -> None:
+        self.signs |= mentioned.signs
+        for inner in self._program.imported_modules(module, mentioned.imports):
+            self._program.enter(inner)
+        for start in mentioned.computed:
+            for inner in self._program.beside(module, start):
+                self._reach_whole(inner)
+        for reference in mentioned.references:
+            self._refer(module, reference)
+        for name in sorted(mentioned.attributes - self._attributes):
+            self._attributes.add(name)
+            for piece in self._optional.pop(name, ()):
+                self._add_members(piece, name)
+            for known in list(self._tasks.values()):
+                self._name_member(known, name)
 
+    def _refer(self, module: Module, reference: Reference) -> None:
+        found = self._program.resolve(module, reference)
+        for thing, rest in found.things:
+            self._program.enter(thing.module)
+            if reference.passed:
+                self._passed.add(thing)
+            self._reach(thing, rest, reference.passed)
+        for library in found.libraries:
+            top = library.module.partition(".")[0]
+            if top in OURS:
+                continue
+            if top not in sys.stdlib_module_names:
+                self.signs.add(MEMBERS)
+            told = f"{library.module}.{library.attribute}" if library.attribute else library.module
+            line = f"import {told} as {library.name}"
+            if line not in self._libraries:
+                self._libraries[line] = None
+                self._pieces[id(line)] = line
+            self._reach_changers(top)
+        for whole in found.modules:
+            self._reach_whole(whole)
 
-def find_module(name: str) -> Module | None:
-    """Find a module of the user's, imported already or not; None if it is installed, standard, or not there."""
-    loaded = sys.modules.get(name)
-    file = getattr(loaded, "__file__", None) if loaded is not None else _search(name, tuple(sys.path))
-    return _module_of(name, file) if isinstance(file, str) else None
+    def _reach_whole(self, module: Module) -> None:
+        self._program.enter(module)
+        inside = [inner for name, inner in self._program.modules.items() if name.startswith(f"{module.name}.")]
+        for inner in [module, *inside]:
+            for name in inner.everything():
+                self._refer(inner, Reference((name,), None, True)) if Thing(inner, name) not in self._things else None
 
+    def _reach(self, thing: Thing, rest: tuple[str, ...] = (), is_passed: bool = False, is_seed: bool = False) -> None:
+        is_new = thing not in self._things
+        self._things[thing] = None
+        statements = thing.module.statements(thing.name)
+        if not is_seed and self._program.is_task(thing):
+            for statement in statements:
+                self._reach_task(thing, statement, rest, is_passed)
+        elif is_new and not is_seed:
+            for statement in statements:
+                self._add(thing, statement)
+        if is_new:
+            self._reach_changers(thing)
+            self._reach_changers(Thing(thing.module, EVERYTHING))
+            if SUBCLASSES in self._given:
+                for module, statement in self._program.subclasses(thing):
+                    self._add(named(module, statement), statement)
 
-@lru_cache(maxsize=1024)
-def _search(name: str, path: tuple[str, ...]) -> str | None:
-    """Look for a module as an import would, but run nothing."""
-    places: Sequence[str] | None = path
-    file = None
-    for end in [index for index, letter in enumerate(f"{name}.") if letter == "."]:
-        try:
-            spec = PathFinder.find_spec(name[:end], places)
-        except (ImportError, ValueError):
-            return None
-        if spec is None:
-            return None
-        file, places = spec.origin, spec.submodule_search_locations or []
-    return file
+    def _reach_changers(self, key: Thing | str) -> None:
+        for module, statement in sorted(self._program.changers(key), key=lambda found: place(*found)):
+            thing = named(module, statement)
+            if isinstance(statement, ast.ClassDef) and self._program.is_task(thing):
+                self._reach_task(thing, statement, (), True)
+            else:
+                self._add(thing, statement)
 
+    def _add(self, thing: Thing, node: ast.stmt) -> None:
+        if id(node) in self._pieces or id(node) in self._seeds:
+            return
+        if len(self._pieces) > LIMIT:
+            self._warn()
+            return
+        piece = self._pieces[id(node)] = Piece(thing.module, node)
+        assert isinstance(piece, Piece)
+        if isinstance(node, ast.ClassDef) and MEMBERS not in self._given:
+            piece.optional = optional_methods(self._program, thing, node)
+            methods = {inner.name for inner in node.body if isinstance(inner, FUNCTIONS)}
+            piece.members = methods.difference(piece.optional)
+        mentioned = mentions(
+            node, annotations=self._keeps_annotations(thing), without=frozenset(piece.optional),
+            own=self._own_decorators(piece),
+        )  # fmt: skip
+        self._waiting.append((thing.module, mentioned))
+        inside = {reference.path[0] for reference in mentioned.references} if piece.optional else set()
+        for name in piece.optional:
+            if name in self._attributes or name in inside:
+                self._add_members(piece, name)
+            else:
+                self._optional.setdefault(name, []).append(piece)
 
-def _module_of(name: str, file: str) -> Module | None:
-    if name.partition(".")[0] in (*_OURS, *sys.stdlib_module_names) or is_installed(file) or is_standard(file):
-        return None
-    if not os.path.exists(file):  # typed: the module is all that was typed so far
-        return _module(name, "", tuple(remembered()) or (file,))
-    is_package = os.path.basename(file).startswith("__init__.")
-    return _module(name, name if is_package else name.rpartition(".")[0], (file,))
+    def _add_members(self, piece: Piece, name: str) -> None:
+        if piece.members is not None and name not in piece.members:
+            piece.members.add(name)
+            annotations = ANNOTATIONS in self._given
+            for inner in piece.optional[name]:
+                self._waiting.append((piece.module, mentions(inner, annotations=annotations)))
 
+    # --- other task classes ---
 
-@lru_cache(maxsize=1024)
-def _module(name: str, package: str, files: tuple[str, ...]) -> Module:
-    return Module(name, package, files)
+    def _reach_task(self, thing: Thing, node: ast.stmt, rest: tuple[str, ...], is_passed: bool) -> None:
+        if not isinstance(node, ast.ClassDef) or id(node) in self._seeds:
+            return
+        if GRAPHS in self._given:
+            self._add(thing, node)
+            return
+        known = self._tasks.get(id(node))
+        if known is None:
+            piece = self._pieces[id(node)] = Piece(thing.module, node, members=set(), only=True)
+            assert isinstance(piece, Piece)
+            known = self._tasks[id(node)] = TaskClass(piece, thing)
+        if rest and (rest[0] == "run_task" or rest[0] not in dir(self._program.stop)):
+            self._add_task_member(known, rest[0])
+        if is_passed and not known.is_passed:
+            known.is_passed = True
+        for name in sorted(self._attributes):
+            self._name_member(known, name)
 
+    def _name_member(self, known: TaskClass, name: str) -> None:
+        taken = dir(self._program.stop) if known.is_passed else self._own_names
+        if name not in taken:
+            self._add_task_member(known, name)
 
-def _names_in(file: str) -> TopLevel:
-    parsed = read_file(file)
-    if parsed.names is None:
-        parsed.names = top_level(parsed.tree)
-    names: TopLevel = parsed.names
-    return names
+    def _add_task_member(self, known: TaskClass, name: str) -> None:
+        waiting, seen = [(known, name)], set()
+        while waiting:
+            known, name = waiting.pop()
+            node, members = known.piece.node, known.piece.members
+            if members is None or name in members or (id(node), name) in seen:
+                continue
+            seen.add((id(node), name))
+            assert isinstance(node, ast.ClassDef)
+            found = [inner for inner in node.body if name in bound_names(inner)]
+            if found:
+                members.add(name)
+                imported = imports_in(node).get(name, ())
+                self._waiting.append((known.piece.module, only(tuple(Reference((name,), i, True) for i in imported))))
+                every = [mentions(inner, annotations=ANNOTATIONS in self._given) for inner in found]
+                self._waiting += [(known.piece.module, mentioned) for mentioned in every]
+                own = frozenset().union(*map(all_names, every)).difference(dir(self._program.stop))
+                waiting += [(known, inner) for inner in sorted(own, reverse=True)]
+                continue
+            for thing, base in self._program.bases(known.piece.module, node):
+                if id(base) not in self._seeds:
+                    self._reach(thing)
+                    if id(base) in self._tasks:
+                        waiting.append((self._tasks[id(base)], name))
 
+    # --- writing ---
 
-def _references(node: ast.AST) -> list[Reference]:
-    known: list[Reference] | None = getattr(node, "_references", None)
-    if known is None:
-        known = references(node)
-        node._references = known  # type: ignore[attr-defined]
-    return known
+    def _keeps_annotations(self, thing: Thing) -> bool:
+        return ANNOTATIONS in self._given or thing in self._passed
 
+    def _text(self, piece: Piece) -> str:
+        if piece.only and not piece.members:
+            return ""
+        annotations = self._keeps_annotations(named(piece.module, piece.node))
+        members = frozenset(piece.members) if piece.members is not None else None
+        key = annotations, MESSAGES in self.signs, members, piece.only, self._own_decorators(piece)
+        known: dict[object, str] = piece.node.__dict__.setdefault("_texts", {})
+        if key not in known:
+            try:
+                known[key] = lean_form(
+                    piece.node, annotations=key[0], messages=key[1], requirements=self._fields(piece),
+                    members=members, only=piece.only, own=self._own_decorators(piece),
+                )  # fmt: skip
+            except (RecursionError, ValueError):
+                known[key] = ast.dump(piece.node)
+        return known[key]
 
-def _text(node: ast.AST) -> str:
-    known: str | None = getattr(node, "_text", None)
-    if known is None:
-        try:
-            known = written(copy(node))
-        except (RecursionError, ValueError):
-            known = ast.dump(node)
-        node._text = known  # type: ignore[attr-defined]
-    return known
+    def _fields(self, piece: Piece) -> frozenset[str] | None:
+        """Give the attributes of a class whose annotations count: none, or any."""
+        is_plain = isinstance(piece.node, ast.ClassDef) and is_without_fields(
+            self._program, named(piece.module, piece.node), piece.node
+        )
+        return frozenset() if is_plain else None
 
+    def _own_decorators(self, piece: Piece) -> frozenset[str]:
+        """Name the decorators that are functions of the user's, which say themselves whether they read annotations."""
+        decorators = decorators_in(piece.node)
+        return frozenset(
+            ast.unparse(decorator) for decorator in decorators
+            if self._program.is_own_function(piece.module, decorator)
+        )  # fmt: skip
 
-def _warn(cls: type) -> None:
-    _LOGGER.warning(
-        "%s.%s reaches more than %d functions, classes and constants; changes in the rest go unseen",
-        cls.__module__, cls.__qualname__, LIMIT,
-    )  # fmt: skip
+    def _order(self) -> Iterator[str]:
+        """Say in which order statements run, where several bind or change one name."""
+        pieces = [piece for piece in self._pieces.values() if isinstance(piece, Piece)]
+        number = {id(piece.node): index for index, piece in enumerate(pieces)}
+        several = [
+            thing.module
+            for thing in self._things
+            if sum(id(statement) in number for statement in self._about(thing)) > 1
+        ]
+        for module in dict.fromkeys(several):
+            running = [number[id(statement)] for statement in module.running() if id(statement) in number]
+            yield f"__order__{tuple(running)}"
+
+    def _about(self, thing: Thing) -> list[ast.stmt]:
+        changers = [statement for _, statement in self._program.changers(thing)]
+        return list({id(s): s for s in [*thing.module.statements(thing.name), *changers]}.values())
+
+    def _warn(self) -> None:
+        if not self._full:
+            self._full = True
+            cls = self._statements[0].cls
+            _LOGGER.warning(
+                "%s.%s reaches more than %d functions, classes and constants; changes in the rest go unseen",
+                cls.__module__, cls.__qualname__, LIMIT,
+            )  # fmt: skip

@@ -9,13 +9,15 @@ from functools import cached_property
 from types import CodeType, FunctionType
 from typing import Any
 
+from ..requires import Req
 from .files import Parsed, is_installed, is_standard, read_file, remembered
-from .normal_form import written
+from .lean_form import lean_form
 
 _HOW_IT_RUNS = {
     "backend", "backend_options", "channel", "compress_level", "interactive", "prefix_command", "retries",
-    "store", "timeout",
+    "store", "timeout", "watch",
 }  # fmt: skip
+_PLAIN_BASES = {"abc", "builtins", "typing"}  # of these, classes read no annotations
 _GENERATED = ("<string>", "<attrs generated")  # the file of methods that dataclasses and attrs write
 _OURS = __name__.partition(".")[0]
 
@@ -44,17 +46,30 @@ class ClassStatement:
         file: The file that it stands in.
     """
 
-    def __init__(self, cls: type, definition: _Definition, file: str, is_task: bool) -> None:
+    def __init__(self, cls: type, definition: _Definition, file: str, stop: type) -> None:
         self.cls = cls
         self.node = definition.node
         self.file = file
         self._definition = definition
-        self._is_task = is_task
+        self._is_task = issubclass(cls, stop)
+        known = {*stop.__mro__, cls}
+        strange = [base for base in cls.__mro__ if base not in known and base.__module__ not in _PLAIN_BASES]
+        if all(issubclass(base, stop) or not _is_library(base, stop) for base in strange):
+            self._requirements: frozenset[str] | None = frozenset(
+                name for name, value in vars(cls).items() if isinstance(value, Req)
+            )
+        else:  # a mixin may read annotations
+            self._requirements = None
 
-    @property
-    def text(self) -> str:
-        """Its normal form."""
-        return self._definition.task_text if self._is_task else self._definition.text
+    def text(self, *, annotations: bool = False, messages: bool = False) -> str:
+        """Write its normal form.
+
+        Args:
+            annotations: Whether annotations count.
+            messages: Whether the messages of assertions count.
+        """
+        requirements = self._requirements if self._is_task else None
+        return self._definition.text(requirements, annotations=annotations, messages=messages)
 
 
 def _statement(cls: type, stop: type) -> ClassStatement | None:
@@ -63,7 +78,7 @@ def _statement(cls: type, stop: type) -> ClassStatement | None:
     for file in _files(cls, codes):
         found = _among(_classes(file, cls), cls, [code for code in codes if code.co_filename == file])
         if found is not None:
-            return ClassStatement(cls, found, file, issubclass(cls, stop))
+            return ClassStatement(cls, found, file, stop)
     return None
 
 
@@ -75,23 +90,24 @@ class _Definition:
         self.first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
         self.last = node.end_lineno or node.lineno
         self._raw = lines[self.first - 1 : self.last]
+        self._texts: dict[tuple[frozenset[str] | None, bool, bool], str] = {}
 
-    @cached_property
-    def text(self) -> str:
-        return self._normalised(self.node)
+    def text(self, requirements: frozenset[str] | None, *, annotations: bool, messages: bool) -> str:
+        """Write the normal form; `requirements` are those that a task class declares, None for other classes."""
+        key = requirements, annotations, messages
+        if key not in self._texts:
+            node = self.node
+            if requirements is not None and any(keyword.arg in _HOW_IT_RUNS for keyword in node.keywords):
+                node = copy(node)
+                node.keywords = [keyword for keyword in node.keywords if keyword.arg not in _HOW_IT_RUNS]
+            self._texts[key] = self._written(node, requirements, annotations=annotations, messages=messages)
+        return self._texts[key]
 
-    @cached_property
-    def task_text(self) -> str:
-        keywords = [keyword for keyword in self.node.keywords if keyword.arg not in _HOW_IT_RUNS]
-        if len(keywords) == len(self.node.keywords):
-            return self.text
-        node = copy(self.node)
-        node.keywords = keywords
-        return self._normalised(node)
-
-    def _normalised(self, node: ast.ClassDef) -> str:
+    def _written(
+        self, node: ast.ClassDef, requirements: frozenset[str] | None, *, annotations: bool, messages: bool
+    ) -> str:
         try:
-            return written(node)
+            return lean_form(node, annotations=annotations, messages=messages, requirements=requirements)
         except (RecursionError, ValueError):  # nothing that ast.unparse can write: the text as it stands
             return "".join(self._raw)
 
