@@ -8,6 +8,7 @@ from functools import cache
 from .base.errors import TaskDefinitionError
 from .base.lean import Generic, cast, overload
 from .tasks.config import TaskConfig, where_defined
+from .tasks.definition import check_methods, checked_default, refuse_undeclared
 from .tasks.failed import FailedTaskError
 from .tasks.node import Node, located
 from .tasks.requires import Req, Requires, RequiresDict, RequiresList, declared_requirements
@@ -76,9 +77,10 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
     A subclass declares what it needs from others (`Requires`), sets it in `__init__`, and computes its result in
     `run_task`. `__init__` runs at once, in the driver; `run_task` runs on a worker.
 
-    Arguments of `__init__` are the task's identity, defaults applied. They may be numbers, text, None, lists, tuples,
-    dicts, sets, bytes, paths, dates, enums, dataclasses, numpy scalars and other tasks, nested in any way; anything
-    else is a `TaskDefinitionError` that names the argument.
+    Arguments of `__init__` are the task's identity, defaults applied. They are taken at the call: `__init__` gets
+    copies of what can be changed. They may be numbers, text, None, lists, tuples, dicts, sets, bytes, paths, dates,
+    enums, dataclasses, numpy scalars and other tasks, nested in any way; anything else is a `TaskDefinitionError` that
+    names the argument.
 
     Class keywords count for the class that states them, and not for classes derived from it:
 
@@ -96,8 +98,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
 
     Raises:
-        TaskDefinitionError: A class keyword or an argument is not right, or `__init__` sets a requirement to what is
-            not a task.
+        TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
+            what is not a task, or an attribute holds a task that is not declared.
         CycleError: The task needs itself.
 
     Example:
@@ -165,11 +167,15 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             watch=watch,
         )
         for name in declared_requirements(cls, frame_depth=1):
-            if cls.__dict__.get(name) is None:
+            value = cls.__dict__.get(name)
+            if not isinstance(value, Req):
                 requirement: Req[Any, Any] = Req()
                 requirement.__set_name__(cls, name)
+                requirement.default = None if value is None else checked_default(cls, name, value)
                 setattr(cls, name, requirement)
-        cls._task_config.requirements = _requirements(cls)
+        check_methods(cls, TaskBase)
+        refuse_undeclared(cls)
+        cls._task_config.require(_requirements(cls))
 
     def _repr_html_(self) -> str:
         """Show the task in a notebook, with its state."""
@@ -331,10 +337,11 @@ def _progress() -> Any:
     return Progress
 
 
-def _requirements(cls: type) -> tuple[str, ...]:
-    """Name all requirements of a class, inherited ones included; a subclass may override one with a plain attribute."""
+def _requirements(cls: type) -> dict[str, Req[Any, Any]]:
+    """List all requirements of a class, inherited ones included; a subclass may override one with a plain attribute."""
     names = {name for base in cls.__mro__ for name, value in base.__dict__.items() if isinstance(value, Req)}
-    return tuple(sorted(name for name in names if isinstance(_class_attribute(cls, name), Req)))
+    found = {name: _class_attribute(cls, name) for name in sorted(names)}
+    return {name: value for name, value in found.items() if isinstance(value, Req)}
 
 
 def _class_attribute(cls: type, name: str) -> Any:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ..base.errors import OptionError
-from ..tasks.arguments import readable
+from ..tasks.readable import readable
 
 _NAME = re.compile(r"(?P<cls>[^\W\d][\w.]*)(?:#(?P<id>\d+)|(?P<call>\(.*\)))?", re.DOTALL)
 

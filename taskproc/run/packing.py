@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import TaskDefinitionError
 from ..tasks.requires import PRIVATE, convert
+from ..tasks.settled import check_unchanged
 from ..work.handover import Assignment, ClassRef, register_here
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class Packer:
             reference: Gives, for an upstream, what stands for its result.
 
         Raises:
-            TaskDefinitionError: The task's attributes cannot be pickled.
+            TaskDefinitionError: The task's attributes cannot be pickled, or were changed after its construction.
         """
+        check_unchanged(task)
         held = task.__dict__
         requirements = {
             name: convert(held[PRIVATE + name], reference) for name in task._task_config.requirements

@@ -4,15 +4,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from types import ModuleType, SimpleNamespace
 
 from ..base.errors import TaskDefinitionError
+from ..base.lean import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
 
-    from .arguments import Binder
+    from .binding import Binder
+    from .requires import Req
 
     OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
     StoreKind = Literal["tree", "packed"]
@@ -28,6 +31,9 @@ class TaskConfig:
         channels: The labels to limit by; the name is always the first.
         requirements: The names of its requirements, inherited ones included, sorted.
         watch: The files that count as a whole.
+        defaults: Those requirements that the class body sets.
+        held_as: The names of the attributes that hold them.
+        private: The names of those attributes of a task that are taskproc's own.
     """
 
     def __init__(
@@ -59,19 +65,45 @@ class TaskConfig:
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
         self.requirements: tuple[str, ...] = ()
-        self._binder: Binder | None = None
+        self.defaults: tuple[Req[Any, Any], ...] = ()
+        self.held_as: tuple[str, ...] = ()
+        self.private: frozenset[str] = frozenset()
+
+    def require(self, requirements: Mapping[str, Req[Any, Any]]) -> None:
+        """Take note of the requirements that the class declares, by name."""
+        self.requirements = tuple(requirements)
+        self.defaults = tuple(held for held in requirements.values() if held.default is not None)
+        self.held_as = tuple(held.private_name for held in requirements.values())
+        self.private = frozenset(("_task", *self.held_as))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_binder": None}
+        made_anew = ("binder", "name_hash", "plain_text")
+        return {name: value for name, value in self.__dict__.items() if name not in made_anew}
 
-    @property
+    @cached_property
     def binder(self) -> Binder:
         """Bind the constructor's arguments."""
-        if self._binder is None:
-            from .arguments import Binder
+        from .binding import Binder
 
-            self._binder = Binder(self.task_class.__init__, self.task_class.__qualname__)
-        return self._binder
+        return Binder(self.task_class.__init__, self.task_class.__qualname__)
+
+    def digest(self, text: str) -> bytes:
+        """Hash the class's name and the canonical text of a task's arguments to 16 bytes: the task's identity."""
+        hashed = self.name_hash.copy()
+        hashed.update(text.encode("ascii"))
+        return hashed.digest()
+
+    @cached_property
+    def plain_text(self) -> Callable[[Mapping[str, Any]], str]:
+        """Write the canonical text of arguments if they are plain."""
+        from .arguments import plain_writer
+
+        return plain_writer(self.binder.names)
+
+    @cached_property
+    def name_hash(self) -> blake2b:
+        """Hash what all tasks of the class have in common, once."""
+        return blake2b(f"{self.name}\0".encode("utf-8", "surrogatepass"), digest_size=16)
 
     @property
     def db(self) -> SimpleNamespace:

@@ -14,13 +14,13 @@ from collections import deque
 from typing import Any
 
 from ..base.collector import eased_collector
-from ..base.errors import CycleError, TaskDefinitionError
-from .arguments import canonical, digest
-from .config import TaskConfig, where_defined
+from ..base.errors import CycleError, TaskDefinitionError, TaskprocError
+from .arguments import canonical, taken_arguments
+from .config import where_defined
+from .definition import refuse_idle
 from .label import label
 from .node import Node, TaskRecord
-from .requires import PRIVATE, not_a_task, parts
-from .substitutes import Const, MappedTask
+from .settled import settle, too_early
 
 LEVELS_PER_THREAD = 100
 MAX_LEVELS = 400_000
@@ -36,7 +36,7 @@ class _Building:
     __slots__ = ("stack", "stopped")
 
     def __init__(self) -> None:
-        self.stack: dict[bytes, tuple[type, dict[str, Any]]] = {}
+        self.stack: dict[bytes, TaskRecord] = {}
         self.stopped = False
 
 
@@ -82,9 +82,13 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if config is None:
         raise _not_set_up(cls)
     bound = config.binder.bind(args, kwargs)
-    key = digest(config.name, canonical(bound, cls.__qualname__))
+    text = config.plain_text(bound)
+    if not text:
+        bound = taken_arguments(bound, cls.__qualname__)
+    key = config.digest(text or canonical(bound, cls.__qualname__))
     memo = _memos.get(cls)
-    if memo is None:
+    if memo is None:  # it is the first task of its class, which is no mere base of others then
+        refuse_idle(cls, config.requirements)
         memo = _memos.setdefault(cls, weakref.WeakValueDictionary())
     building = _building.get()
     task = memo.get(key)
@@ -94,6 +98,8 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         task = memo.get(key)
     if task is not None:
         return task  # type: ignore[no-any-return]  # a memo holds instances of its class
+    if not text:  # the constructor has a copy of its own, which it may change
+        args, kwargs = config.binder.call(taken_arguments(bound, cls.__qualname__))
     if building is not None:
         task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
     else:
@@ -102,7 +108,10 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             recent.begin()
         token = _building.set(building)
         try:
-            with eased_collector:
+            if config.requirements:
+                with eased_collector:
+                    task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
+            else:  # it makes no others
                 task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
         except BaseException:
             building.stopped = True
@@ -129,7 +138,7 @@ def _nested(
             f"one {label(record.config, record.bound)}; does a constructor ask for ever new upstreams?"
         )
         raise TaskDefinitionError(msg)
-    stack[key] = (cls, record.bound)
+    stack[key] = record
     try:
         if len(stack) % LEVELS_PER_THREAD:
             return _initialised(cls, record, args, kwargs)
@@ -142,9 +151,19 @@ def _initialised(
     cls: type[Node], record: TaskRecord, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Node:
     task = cls.__new__(cls)
-    vars(task)["_task"] = record
-    cls.__init__(task, *args, **kwargs)
-    record.upstreams = _upstreams(task, record.config)
+    held = vars(task)
+    held["_task"] = record
+    if record.config.defaults:
+        for requirement in record.config.defaults:
+            held[requirement.private_name] = requirement.fresh_default()
+    try:
+        cls.__init__(task, *args, **kwargs)
+    except (AttributeError, TypeError) as error:
+        told = None if isinstance(error, TaskprocError) else too_early(task, error)
+        if told is None:
+            raise
+        raise told from error
+    settle(task, record)
     record.sequence = next(_sequence)
     return task
 
@@ -173,33 +192,8 @@ def _in_fresh_thread(
     return made[0]
 
 
-def _upstreams(task: Node, config: TaskConfig) -> tuple[Node, ...]:
-    """Collect the tasks that the requirements hold, and refuse what is not right."""
-    found = []
-    held_by_name = task.__dict__
-    for name in config.requirements:
-        held = held_by_name.get(PRIVATE + name)
-        if held is None:
-            cls = type(task)
-            msg = (
-                f"{where_defined(cls)}{cls.__qualname__}.{name} is not set. Assign a task to self.{name} in "
-                f"{cls.__qualname__}.__init__, or Const(value) for a fixed value."
-            )
-            raise TaskDefinitionError(msg)
-        if isinstance(held, Node):
-            found.append(held)
-            continue
-        for key, item in parts(held):
-            origin = item.get_origin() if isinstance(item, MappedTask) else item
-            if isinstance(origin, Node):
-                found.append(origin)
-            elif not isinstance(origin, Const):
-                raise not_a_task(f"{where_defined(type(task))}{config.short_name}", name, key, item)
-    return tuple(found)
-
-
 def _cycle(building: _Building, key: bytes) -> str:
-    names = [label(cls._task_config, bound, 40) for cls, bound in building.stack.values()]  # type: ignore[attr-defined]
+    names = [label(record.config, record.bound, 40) for record in building.stack.values()]
     path = names[list(building.stack).index(key) :]
     if len(path) > 12:
         path = [*path[:5], f"... {len(path) - 10} more ...", *path[-5:]]

@@ -39,7 +39,7 @@ def label(config: TaskConfig, bound: dict[str, Any], width: int = 80) -> str:
 
 
 def _short(value: Any) -> str:
-    from .arguments import readable
+    from .readable import readable
 
     if nesting.depth > 1 and type(value) not in _PLAIN:
         return "..."

@@ -18,6 +18,8 @@ class Location:
     It stands for the whole record in a task that was not constructed in this process.
     """
 
+    sequence = 0  # as a task's that is no longer under construction
+
     __slots__ = ("_args", "_id", "class_directory", "digest", "label", "name", "on_touch")
 
     def __init__(

@@ -22,12 +22,15 @@ class TaskRecord:
 
     Attributes:
         digest: The identity, 16 bytes: the class's name and the canonical arguments.
-        bound: The constructor's arguments, defaults applied.
+        bound: The constructor's arguments, defaults applied, as they were when it was called.
         upstreams: The tasks that it needs, in the order of its requirements; one may stand there twice.
-        sequence: Grows with each construction, so that sorting by it puts every task behind its upstreams.
+        sequence: Grows with each construction, so that sorting by it puts every task behind its upstreams; below 0
+            while the task is under construction.
+        attributes: What its constructor left in its attributes, in their order, without this record.
     """
 
-    __slots__ = ("bound", "config", "digest", "sequence", "upstreams")
+    attributes: tuple[Any, ...]
+    __slots__ = ("attributes", "bound", "config", "digest", "sequence", "upstreams")
 
     def __init__(self, config: TaskConfig, digest: bytes, bound: dict[str, Any]) -> None:
         self.config = config
@@ -42,7 +45,7 @@ class TaskRecord:
 
     def args(self) -> dict[str, Any]:
         """Show the arguments in plain JSON."""
-        from .arguments import readable
+        from .readable import readable
 
         shown: dict[str, Any] = readable(self.bound)
         return shown

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice, starmap
 
 from ..base.errors import TaskDefinitionError
-from ..base.lean import Generic, TypeVar, overload
+from ..base.lean import Generic, TypeVar, cast, overload
 from .substitutes import Const, MappedTask
 
 TYPE_CHECKING = False
@@ -19,25 +20,47 @@ T = TypeVar("T")
 R = TypeVar("R", covariant=True)
 
 PRIVATE = "_requires__"
+# What gives tasks only once, or is a view of them: it is turned into a list.
+_ITERATORS: tuple[Any, ...] = (
+    iter([]), reversed([]), iter(()), iter({}), iter({}.values()), {}.keys(), {}.values(), (_ for _ in ())
+)
+_AS_A_LIST = frozenset((chain, filter, islice, map, reversed, starmap, *map(type, _ITERATORS)))
+_PLAIN_KEYS = frozenset((str, int))
 
 
 class Req(Generic[T, R]):
     """A requirement: holds a task, or a list or dict of tasks; reading it gives their results.
 
     Declared by annotation (`counts: Requires[int]`), it is made for the class by `TaskBase`; `count = Req()`, as in
-    taskproc 0.13, does the same.
+    taskproc 0.13, does the same. In `__init__`, where there are no results yet, reading it gives the task, the list or
+    the dict that it was set to, for instance to append another task. After that it is fixed.
 
     Raises:
         AttributeError: It was read before it was set.
-        ResultNotFoundError: It was read where its tasks have not run yet, such as in `__init__`.
+        TaskDefinitionError: It was set after `__init__`.
+        ResultNotFoundError: It was read where its tasks have not run yet.
     """
+
+    default: Any = None  # what the class body sets it to
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "default": convert(self.default, _Recipe.of)}
+
+    def fresh_default(self) -> Any:
+        """Give what the class body sets it to, for one task of the class: a list or dict of its own."""
+        return convert(self.default, _Recipe.carried_out)
 
     def __set_name__(self, owner: Any, name: str) -> None:
         self.public_name = name
         self.private_name = PRIVATE + name
 
     def __set__(self, obj: Any, value: T) -> None:
-        obj.__dict__[self.private_name] = value
+        held = obj.__dict__
+        if held["_task"].sequence >= 0:
+            name = f"{type(obj).__qualname__}.{self.public_name}"
+            msg = f"{name} is a requirement, which is set in __init__ and not later; to require something else, make "
+            raise TaskDefinitionError(f"{msg}another task")
+        held[self.private_name] = list(cast("Iterator[Any]", value)) if type(value) in _AS_A_LIST else value
 
     @overload
     def __get__(self, obj: None, owner: Any = None) -> Req[T, R]: ...
@@ -46,11 +69,12 @@ class Req(Generic[T, R]):
     def __get__(self, obj: Any, owner: Any = None) -> Any:
         if obj is None:
             return self
+        held = obj.__dict__
         try:
-            held = obj.__dict__[self.private_name]
+            value = held[self.private_name]
         except KeyError:
             raise AttributeError(f"{type(obj).__name__}.{self.public_name} is not set yet") from None
-        return resolve(held)
+        return value if held["_task"].sequence < 0 else resolve(value)
 
 
 if TYPE_CHECKING:
@@ -91,16 +115,47 @@ def resolve(held: Any) -> Any:
 def parts(held: Any) -> Iterator[tuple[str | None, Any]]:
     """List what a requirement holds as (key, task, part of a task, or constant); the key of a single one is None.
 
-    A dict's items come sorted, so that one built from a set is the same in every process.
+    A dict's items come sorted, so that one built from a set is the same in every process. (Keys without an identity
+    come as they are.)
     """
     if isinstance(held, (list, tuple)):
         for position, item in enumerate(held):
             yield str(position), item
     elif isinstance(held, dict):
-        for key in sorted(held, key=str):
-            yield str(key), held[key]
+        for name, key in _named_keys(held):
+            yield name, held[key]
     else:
         yield None, held
+
+
+class _Recipe:
+    """Stands for a task of a class body where the class travels by value: there the task is constructed anew."""
+
+    def __init__(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.cls = cls
+        self.args = args
+        self.kwargs = kwargs
+
+    @staticmethod
+    def of(task: Any) -> Any:
+        bound = getattr(getattr(task, "_task", None), "bound", None)
+        return task if bound is None else _Recipe(type(task), *task._task_config.binder.call(bound))
+
+    @staticmethod
+    def carried_out(task: Any) -> Any:
+        return task.cls(*task.args, **task.kwargs) if isinstance(task, _Recipe) else task
+
+
+def _named_keys(held: Mapping[Any, Any]) -> list[tuple[str, Any]]:
+    if _PLAIN_KEYS.issuperset(map(type, held)):
+        return sorted([(str(key), key) for key in held], key=lambda named: (named[0], type(named[1]).__name__))
+    from .arguments import in_order
+    from .readable import readable
+
+    try:
+        return [(str(readable(key)), key) for key in in_order(held)]
+    except TaskDefinitionError:
+        return [(str(key), key) for key in held]
 
 
 def convert(held: Any, change: Any) -> Any:
@@ -163,7 +218,16 @@ def _is_req(annotation: Any) -> bool:
 def not_a_task(owner: str, name: str, key: str | None, value: Any) -> TaskDefinitionError:
     """Say that a requirement holds something that is not a task."""
     place = f"{owner}.{name}" + (f"[{key}]" if key is not None else "")
-    hint = "call it to make a task" if isinstance(value, type) else "wrap a fixed value as Const(value)"
+    if isinstance(value, type):
+        hint = "call it to make a task"
+    elif isinstance(value, (set, frozenset)):
+        hint = "a set has no order, so put the tasks into a list"
+    elif isinstance(value, (list, tuple, dict)):
+        hint = "put all tasks into one list, or into one dict, with keys such as (i, j)"
+    elif hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
+        hint = "put the tasks into a list or a dict"
+    else:
+        hint = "wrap a fixed value as Const(value)"
     msg = f"{place} is {_shown(value)}, which is not a task; {hint}."
     return TaskDefinitionError(msg)
 

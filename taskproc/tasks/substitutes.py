@@ -57,9 +57,18 @@ class Const(Generic[R]):
         return const_identity(self.value)
 
     def __taskproc_readable__(self) -> Any:
-        from .arguments import readable
+        from .readable import readable
 
         return {"__const__": readable(self.value)}
+
+    def __taskproc_taken__(self, depth: int) -> Const[R]:
+        from .taken import taken
+
+        value = taken(self.value, depth)
+        return self if value is self.value else Const(value)
+
+    def __taskproc_inside__(self) -> list[Any]:
+        return [self.value]
 
 
 class MappedTask(Generic[R]):
@@ -117,6 +126,18 @@ class MappedTask(Generic[R]):
 
     def __taskproc_readable__(self) -> Any:
         return {**self.get_origin().__taskproc_readable__(), "__key__": self.get_args()}
+
+    def __taskproc_taken__(self, depth: int) -> MappedTask[R]:
+        from .taken import taken
+
+        key = taken(self.get_args(), depth)
+        mapped: Any = self.get_origin()
+        for step in key:
+            mapped = MappedTask(mapped, step)
+        return mapped  # type: ignore[no-any-return]  # there is at least one step
+
+    def __taskproc_inside__(self) -> list[Any]:
+        return [self.get_origin(), *self.get_args()]
 
     @overload
     def __getitem__(self: MappedTask[Sequence[T]], key: int) -> MappedTask[T]: ...

@@ -92,6 +92,22 @@ class OnItsOwn(TaskBase):
 OnItsOwn().run_graph()
 
 
+class Grows(TaskBase):
+    """Fills a list in `__init__`.
+
+    For a type checker a requirement reads as its results there too, although it is tasks: so the list comes first.
+    """
+
+    many: RequiresList[float]
+
+    def __init__(self, n: int) -> None:
+        many: list[Task[float]] = []
+        for _ in range(n):
+            many.append(Seven())
+        self.many = many
+        assert_type(self.many, list[float])
+
+
 class Assigned(TaskBase):
     """Declares its requirements by assignment, as code for 0.13 may do."""
 

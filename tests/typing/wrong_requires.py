@@ -68,6 +68,12 @@ class Sets(TaskBase):
         self.named = {"one": 1}
         # mypy says: Dict entry 0 has incompatible type "str": "int"
         # pyright says: Cannot assign to attribute "named" for class "Sets*" Type "Literal[1]" is not assignable to type
+        self.numbers.append(Number(1))
+        # mypy says: Argument 1 to "append" of "list" has incompatible type "Number"; expected "int"  [arg-type]
+        # pyright says: Argument of type "Number" cannot be assigned to parameter "object" of type "int"
+        self.named["one"] = Number(1)
+        # mypy says: Incompatible types in assignment (expression has type "Number", target has type "int")
+        # pyright says: Argument of type "Number" cannot be assigned to parameter "value" of type "int"
         self.nothing = self.missing
         # mypy says: "Sets" has no attribute "missing"  [attr-defined]
         # pyright says: Cannot access attribute "missing" for class "Sets*"
@@ -116,6 +122,14 @@ class Inherits(Reads):
         self.number = Text()
         # mypy says: Incompatible types in assignment (expression has type "Text"
         # pyright says: Cannot assign to attribute "number" for class "Inherits*" Type "Text" is not assignable to type
+
+
+class InItsBody(TaskBase):
+    """Sets a requirement in its body, which works, and which no type checker knows of."""
+
+    number: Requires[int] = Number(1)
+    # mypy says: Incompatible types in assignment (expression has type "Number", variable has type "Req[
+    # pyright says: Type "Number" is not assignable to declared type "Requires[int]"
 
 
 class Declares(TaskBase):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...base.errors import TaskprocError
 from ...runs.ledger import run_directories
 from ...store import files
-from ...tasks.arguments import readable
+from ...tasks.readable import readable
 from ..history import RunReader, TaskState
 from .logs import end_of_log
 from .model import ShownGraph, ShownTask, State
