@@ -9,6 +9,7 @@ from .base.errors import TaskDefinitionError
 from .base.lean import Generic, cast, overload
 from .tasks.config import TaskConfig, where_defined
 from .tasks.failed import FailedTaskError
+from .tasks.loaded import take
 from .tasks.node import Node, located
 from .tasks.requires import Req, Requires, RequiresDict, RequiresList, declared_requirements
 from .tasks.substitutes import Const, MappedTask
@@ -170,6 +171,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
                 requirement.__set_name__(cls, name)
                 setattr(cls, name, requirement)
         cls._task_config.requirements = _requirements(cls)
+        cls._task_config.loaded = take(cls, depth=1)
 
     def _repr_html_(self) -> str:
         """Show the task in a notebook, with its state."""

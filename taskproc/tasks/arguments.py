@@ -15,6 +15,7 @@ from typing import Any
 
 from ..base.errors import TaskDefinitionError
 from ..base.lean import blake2b
+from ..base.script import module_name
 
 MAX_DEPTH = 100
 
@@ -501,7 +502,7 @@ def _is_enum(kind: type[Any]) -> bool:
 
 
 def _name(kind: type[Any]) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{module_name(kind.__module__)}.{kind.__qualname__}"
 
 
 # ------------------------------------------------------------------------------------------------- complaints

@@ -16,7 +16,7 @@ from typing import Any
 from ..base.collector import eased_collector
 from ..base.errors import CycleError, TaskDefinitionError
 from .arguments import canonical, digest
-from .config import TaskConfig, where_defined
+from .config import TaskConfig, definitions, where_defined
 from .label import label
 from .node import Node, TaskRecord
 from .requires import PRIVATE, not_a_task, parts
@@ -83,6 +83,8 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         raise _not_set_up(cls)
     bound = config.binder.bind(args, kwargs)
     key = digest(config.name, canonical(bound, cls.__qualname__))
+    if definitions.renewals != _renewals:
+        _forget_former_classes()
     memo = _memos.get(cls)
     if memo is None:
         memo = _memos.setdefault(cls, weakref.WeakValueDictionary())
@@ -112,6 +114,18 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if task._task.upstreams:  # type: ignore[union-attr]  # constructed here
             recent.add(task)
     return memo.setdefault(key, task)  # type: ignore[no-any-return]  # as above
+
+
+def _forget_former_classes() -> None:
+    """Construct all tasks anew from now on: those that live may need tasks of a class that was defined again since."""
+    global _renewals
+    if _building.get() is None:
+        _renewals = definitions.renewals
+        _memos.clear()
+        recent.let_go()
+
+
+_renewals = 0
 
 
 def _nested(
