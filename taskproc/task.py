@@ -10,6 +10,7 @@ from .base.lean import Generic, cast, overload
 from .tasks.config import TaskConfig, where_defined
 from .tasks.definition import check_methods, checked_default, refuse_undeclared
 from .tasks.failed import FailedTaskError
+from .tasks.loaded import take
 from .tasks.node import Node, located
 from .tasks.requires import Req, Requires, RequiresDict, RequiresList, declared_requirements
 from .tasks.substitutes import Const, MappedTask
@@ -176,6 +177,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         check_methods(cls, TaskBase)
         refuse_undeclared(cls)
         cls._task_config.require(_requirements(cls))
+        cls._task_config.loaded = take(cls, depth=1)
 
     def _repr_html_(self) -> str:
         """Show the task in a notebook, with its state."""

@@ -14,6 +14,14 @@ class CycleError(TaskDefinitionError):
     """A task needs itself, directly or through others."""
 
 
+class SourceChangedError(TaskprocError):
+    """The text of a task's code is not the one that is loaded: nothing runs before it is loaded again."""
+
+
+class UpstreamChangedError(TaskprocError):
+    """A result that a task needs is not the one any more that its run was planned with."""
+
+
 class SettingsError(TaskprocError):
     """A settings file, an environment variable or an argument of a run is not right; the message names it."""
 

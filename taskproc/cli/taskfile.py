@@ -20,6 +20,7 @@ import click
 
 from ..base.errors import TaskprocError
 from ..base.options import nearest
+from ..base.script import counts_as, module_and_root
 
 if TYPE_CHECKING:
     from ..task import TaskBase
@@ -61,9 +62,12 @@ class TaskFile:
         """
         self._refuse_clash()
         self._make_importable()
-        from ..tasks.source.files import drop_doubtful_bytecode
+        counts_as(self.module)
+        from ..tasks.loaded import drop_doubtful_bytecode
+        from ..tasks.source.files import bytecode_of
 
-        drop_doubtful_bytecode(str(self.path))
+        for beside in self.path.parent.glob("*.py"):
+            drop_doubtful_bytecode(str(beside), bytecode_of(str(beside)))
         with told_as_users():
             module = importlib.import_module(self.module)
         found = getattr(module, "__file__", None)
@@ -120,7 +124,8 @@ def find_task_file(text: str) -> TaskFile:
         better = path.stem.replace(".", "_") + ".py"
         msg = f"{text!r} cannot be imported: its name has a dot before .py. Rename it, for example to {better!r}."
         raise click.UsageError(msg)
-    return TaskFile(path, *_module_of(path))
+    module, root = module_and_root(str(path))
+    return TaskFile(path, module, Path(root))
 
 
 def entry_point(file: TaskFile, module: ModuleType, name: str) -> type[TaskBase[Any]]:
@@ -175,16 +180,6 @@ def told_as_users() -> Iterator[None]:
         raise TaskFileError(msg) from error
     except BaseException as error:
         raise TaskFileError(_users_traceback(error)) from error
-
-
-def _module_of(path: Path) -> tuple[str, Path]:
-    """Give the module's name and the directory to import from: the one above the outermost package."""
-    names = [] if path.name == "__init__.py" else [path.stem]
-    directory = path.parent
-    while (directory / "__init__.py").exists() and directory.name.isidentifier():
-        names.append(directory.name)
-        directory = directory.parent
-    return ".".join(reversed(names)) or path.stem, directory
 
 
 def _missing(text: str, path: Path) -> str:

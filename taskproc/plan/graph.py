@@ -13,11 +13,12 @@ from ..base.lean import blake2b
 from ..store.cache import Cache
 from ..store.class_store import ClassStore
 from ..store.files import Meta
-from ..tasks.config import TaskConfig
+from ..tasks.config import TaskConfig, where_defined
 from ..tasks.construction import recent
 from ..tasks.node import Node
-from ..tasks.source import SourceReader, same_source, source_digest
+from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, value_classes
+from .sources import NOTHING_READ, Asked, read_texts
 
 if TYPE_CHECKING:
     import networkx
@@ -74,6 +75,7 @@ class TaskGraph:
         upstreams: The nodes that each node needs, in the order of its requirements.
         digests: Their identities, by node.
         node_of: The node of each task, by identity digest.
+        read: The sources of the classes, with the texts that they were read from.
     """
 
     def __init__(self, root: Node, cache: Cache) -> None:
@@ -86,10 +88,14 @@ class TaskGraph:
             [node_of[up._task.digest] for up in task._task.upstreams]  # type: ignore[union-attr]  # checked by _collect
             for task in self.tasks
         ]
+        self.read = NOTHING_READ
         self.classes: dict[type, TaskClass] = {}
+        named: dict[str, type] = {}
         for task in self.tasks:
             if type(task) not in self.classes:
                 config = task._task_config
+                if named.setdefault(config.name, type(task)) is not type(task):
+                    raise _two_classes(type(task))
                 self.classes[type(task)] = TaskClass(config, cache.class_store(config.name))
 
     def __len__(self) -> int:
@@ -117,12 +123,19 @@ class TaskGraph:
         Args:
             helpers: Whether what a class uses of the user's own modules is a part of its source.
             files: Whether these modules count as a whole.
+
+        Raises:
+            SourceChangedError: What is loaded is not what a file says.
         """
-        reader = SourceReader(Node, helpers=helpers, files=files)
         above = self._classes_above() if helpers else {}
         values = self._classes_of_values() if helpers else {}
+        self.read = read_texts(
+            {cls: Asked(known.config, values.get(cls, ()), above.get(cls, ())) for cls, known in self.classes.items()},
+            helpers=helpers,
+            files=files,
+        )
         for cls, known in self.classes.items():
-            known.text = reader.text(cls, values.get(cls, ()), above.get(cls, ()))
+            known.text = self.read.sources[cls]
             if known.text is not None:
                 known.source = source_digest(known.text)
             elif known.config.name not in _told:
@@ -271,6 +284,15 @@ def general_reason(reason: str) -> str:
 _told: set[str] = set()
 
 
+def _two_classes(cls: type[Node]) -> TaskDefinitionError:
+    msg = (
+        f"{where_defined(cls)}two classes of one graph are called {cls._task_config.name}, so their results could not "
+        "be told apart. Give each a name of its own, or make one class of them whose __init__ takes what differs; if "
+        "the class was defined again, construct the tasks anew."
+    )
+    return TaskDefinitionError(msg)
+
+
 def _closure(cls: type, above: dict[type, set[type]]) -> set[type]:
     found: set[type] = set()
     waiting = [cls]
@@ -286,15 +308,17 @@ def _collect(root: Node) -> list[Node]:
 
     A task is complete only after its upstreams are, so the order of construction is a topological one.
     """
-    seen = {root._task.digest}
+    seen = {root._task.digest: type(root)}
     found = [root]
     try:
         for task in found:
             for upstream in task._task.upstreams:  # type: ignore[union-attr]  # the except clause is the check
                 digest = upstream._task.digest
                 if digest not in seen:
-                    seen.add(digest)
+                    seen[digest] = type(upstream)
                     found.append(upstream)
+                elif seen[digest] is not type(upstream):
+                    raise _two_classes(type(upstream))
         found.sort(key=attrgetter("_task.sequence"))
     except AttributeError:
         strangers = [task for task in found if not hasattr(task._task, "upstreams")]

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from ..base.errors import TaskprocError
+from ..base.errors import SourceChangedError, TaskprocError, UpstreamChangedError
 from ..base.outcome import Outcome
 from ..plan.graph import TaskGraph
 from ..store import files
@@ -91,9 +91,13 @@ class Judge:
             self._take(events.Found(found))
             return
         cause = self.cause(node, nonce, outcome)
-        if isinstance(cause, files.DamagedResultError):
+        if isinstance(cause, (files.DamagedResultError, UpstreamChangedError)):
             self.damaged.append(node)
-        self._take(events.Judged(nonce, outcome.kind, cause=cause))
+        kind = outcome.kind
+        if isinstance(cause, (SourceChangedError, UpstreamChangedError)):  # no failure of the task's: trying is no use
+            files.forget_failure(self._seats.directory(node))
+            kind = "rejected"
+        self._take(events.Judged(nonce, kind, cause=cause))
 
     def cause(self, node: int, nonce: str, outcome: Outcome) -> BaseException:
         """Find out why an attempt has no result."""

@@ -5,17 +5,21 @@ import itertools
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, cast
 
+from ..base.script import script_name
 from ..plan.graph import Plan
+from ..plan.sources import Read
 from ..plugin import Job
 from ..tasks.label import label
+from ..tasks.loaded import module_of, text_digest
 from ..tasks.node import Node, TaskRecord
 from ..tasks.requires import PRIVATE, parts
 from ..tasks.substitutes import Const, MappedTask
-from ..work.handover import Assignment, PackedResult, StoredResult
+from ..work.handover import Assignment, ChangedResult, PackedResult, StoredResult
+from ..work.texts import Texts
 from .packing import Packer
 from .seats import Seats
 
@@ -107,7 +111,10 @@ class Payloads:
             self._values[node] = value
 
     def _packed_values(self, node: int) -> dict[int, bytes]:
-        """Read the packed results that a node needs and that are not at hand, those of one class in one go."""
+        """Read the packed results that a node needs and that are not at hand, those of one class in one go.
+
+        One that is not the plan's any more is empty.
+        """
         missing: dict[type, list[int]] = {}
         for up in dict.fromkeys(self._graph.upstreams[node]):
             meta = self._plan.metas[up]
@@ -116,9 +123,13 @@ class Payloads:
         found: dict[int, bytes] = {}
         for cls, nodes in missing.items():
             node_of = {self._graph.digest(up): up for up in nodes}
-            values = self._graph.classes[cls].store.packed.values(list(node_of))
-            found.update({node_of[digest]: value for digest, value in values.items()})
+            for digest, (meta, value) in self._graph.classes[cls].store.packed.results(list(node_of)).items():
+                found[node_of[digest]] = value if meta.commit == self._commit(node_of[digest]) else b""
         return found
+
+    def _commit(self, node: int) -> bytes:
+        meta = self._plan.metas[node]
+        return meta.commit if meta is not None else b""
 
     def _reference(self, read: Mapping[int, bytes], upstream: Node) -> Any:
         """Give what stands for an upstream's result.
@@ -130,9 +141,11 @@ class Payloads:
         node = self._graph.node_of[upstream._task.digest]
         known = self._graph.class_of(node)
         value = self._values.get(node) or read.get(node)
-        if value is not None:
+        if value:
             return PackedResult(value, known.config.short_name)
-        return StoredResult(known.store.directory, self._seats.find(node), self._graph.digest(node))
+        if value is not None:
+            return ChangedResult(known.config.short_name)
+        return StoredResult(known.store.directory, self._seats.find(node), self._graph.digest(node), self._commit(node))
 
     def _deps(self, task: Node) -> dict[str, str] | None:
         deps = {}
@@ -147,6 +160,22 @@ class Payloads:
                     directory = os.path.basename(self._graph.class_of(node).store.directory)
                     deps[name if key is None else f"{name}.{_link_name(key)}"] = f"{directory}/results/{id}"
         return deps or None
+
+
+def texts_of(read: Read) -> Texts:
+    """Say what the sources of a graph were read from, for its workers."""
+    return Texts(
+        {file: (text_digest(text), getattr(module_of(file), "__name__", "")) for file, text in read.texts.items()},
+        read.scripts,
+        {one.config.name: (_named(one.values), _named(one.upstreams)) for one in read.asked.values()},
+        read.helpers,
+        read.files,
+        script_name(),
+    )
+
+
+def _named(classes: Iterable[type]) -> list[tuple[str, str]]:
+    return [(cls.__module__, cls.__qualname__) for cls in classes]
 
 
 def _link_name(key: str) -> str:

@@ -128,7 +128,10 @@ def _raise_failures(failures: Sequence[FailedTaskError]) -> None:
 
 
 def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
-    """Check the results that these nodes read, drop those that are damaged, and tell whether there were any."""
+    """Check the results that these nodes read, drop those that are damaged, and tell whether to run once more.
+
+    One that another run has replaced since is cause for it, too.
+    """
     found = False
     for up in dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node]):
         known = plan.graph.class_of(up)
@@ -138,6 +141,8 @@ def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
             _LOGGER.warning("%s; it is computed again", error)
             known.store.discard_result(plan.graph.digest(up))
             found = True
+        (meta,), planned = known.store.peek([plan.graph.digest(up)]), plan.metas[up]
+        found = found or (meta is not None and planned is not None and meta.commit != planned.commit)
     return found
 
 

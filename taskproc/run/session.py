@@ -26,6 +26,7 @@ from ..store.cache import Cache
 from ..tasks.settings import Settings, usable_cpus
 from ..work import worker
 from ..work.handover import forget_context, note_own_context, write_context
+from ..work.texts import write_texts
 from .account import Account
 from .assembly import assemble
 from .caller import Inbox
@@ -35,7 +36,7 @@ from .judge import Judge
 from .lanes import Lanes
 from .loop import Loop
 from .packing import Packer
-from .payloads import Payloads
+from .payloads import Payloads, texts_of
 from .places import Places
 from .request import RunRequest
 from .seats import Seats
@@ -94,6 +95,7 @@ class Session:
         stack.callback(lambda: self._run.close(self._leaves_jobs))
         write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, ancestors)
         note_own_context(self._run.context, fsync, ancestors)
+        write_texts(self._run.path, texts_of(self._plan.graph.read), self._plan.graph.read.texts)
         closing_run.callback(forget_context, self._run.context)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
         closing_run.callback(self._ledger.close)

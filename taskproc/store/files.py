@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from ..base.errors import ResultUnreadableError, TaskprocError
+from ..base.errors import ResultUnreadableError, TaskprocError, UpstreamChangedError
 from ..base.lean import NamedTuple, pickle, struct
+from ..base.script import place_of
 from ..base.telling import told
 
 TYPE_CHECKING = False
@@ -244,15 +245,17 @@ def peek(path: str) -> Meta | None:
     return meta
 
 
-def load(path: str, whose: str, identity: bytes = b"") -> Any:
+def load(path: str, whose: str, identity: bytes = b"", commit: bytes = b"") -> Any:
     """Read a result back, checking it whole.
 
     Args:
         path: The file.
         whose: The task, for errors.
         identity: The task's identity digest, if it is to be checked, too.
+        commit: The commit id that the result must have; any if empty.
 
     Raises:
+        UpstreamChangedError: It has another commit id.
         FileNotFoundError: There is none.
         DamagedResultError: The file is damaged, or holds another task's result.
         ResultUnreadableError: It is whole, but cannot be unpickled here.
@@ -262,6 +265,8 @@ def load(path: str, whose: str, identity: bytes = b"") -> Any:
             head = file.read(_BODY_AT)
             if head[_META_AT : _META_AT + len(identity)] != identity:
                 raise DamagedResultError(f"{path} is no result of {whose}")
+            if commit and Meta._make(_META.unpack_from(head, _META_AT)).commit != commit:
+                raise changed_upstream(whose)
             if os.fstat(file.fileno()).st_size <= SPILL:
                 return unpickle(_inflate(path, head + file.read()), whose)
             file.seek(0)
@@ -270,6 +275,11 @@ def load(path: str, whose: str, identity: bytes = b"") -> Any:
         raise FileNotFoundError(path) from None
     except OSError as error:
         raise DamagedResultError(f"{path} cannot be read: {error}") from error
+
+
+def changed_upstream(whose: str) -> UpstreamChangedError:
+    """Say that a result is not the one any more that a run was planned with."""
+    return UpstreamChangedError(f"the upstream {whose} was computed again by another run; nothing was run with it")
 
 
 def verify(path: str) -> None:
@@ -288,6 +298,13 @@ def verify(path: str) -> None:
         raise DamagedResultError(f"{path} is damaged: {error}") from error
 
 
+class _Reader(pickle.Unpickler):
+    """Finds a script's classes also where the script runs in another way than when they were pickled."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return super().find_class(place_of(module, name), name)
+
+
 def unpickle(data: bytes, whose: str) -> Any:
     """Unpickle a value whose bytes are known to be what was written.
 
@@ -295,7 +312,7 @@ def unpickle(data: bytes, whose: str) -> Any:
         ResultUnreadableError: It cannot be unpickled here, for example because its class is not there.
     """
     try:
-        return pickle.loads(data)
+        return _Reader(io.BytesIO(data)).load()
     except Exception as error:
         raise _unreadable(whose, error) from error
 
@@ -408,6 +425,12 @@ def save_failure(directory: str, nonce: str, failure: Mapping[str, Any], pickled
         os.replace(temporary, f"{directory}/{name}")
 
 
+def forget_failure(directory: str) -> None:
+    """Remove the account of an attempt that has failed by no fault of its task."""
+    for name in (FAILURE, FAILURE_PICKLE):
+        remove(f"{directory}/{name}")
+
+
 def load_failure(directory: str, nonce: str) -> tuple[dict[str, Any], bytes] | None:
     """Read the account of this very attempt; None if it left none."""
     import json
@@ -488,7 +511,7 @@ def _load_large(path: str, file: Any, whose: str) -> Any:
 
     with gzip.GzipFile(fileobj=file) as unpacked:
         try:
-            value = pickle.load(unpacked)
+            value = _Reader(unpacked).load()
             unpacked.read()
             return value
         except Exception as error:

@@ -54,11 +54,19 @@ class PackedRows:
         Raises:
             DamagedResultError: A value is not what was written.
         """
+        return {identity: value for identity, (_, value) in self.results(digests).items()}
+
+    def results(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Meta, bytes]]:
+        """Read the provenance and the pickled values of those that are there, checked.
+
+        Raises:
+            DamagedResultError: A value is not what was written.
+        """
         found = {}
-        for identity, value, crc in self._select("value, crc", digests):
-            if zlib.crc32(value) != crc:
+        for identity, meta, value, crc in self._select("meta, value, crc", digests):
+            if zlib.crc32(value) != crc or len(meta) != files.META_SIZE:
                 raise DamagedResultError(f"{self.path} is damaged: the checksum of {identity.hex()} does not match")
-            found[identity] = value
+            found[identity] = Meta.unpack(meta), value
         return found
 
     def commit(self, rows: Iterable[Row]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..base.errors import TaskDefinitionError
+from ..base.script import module_name
 from .instances import beyond_fields, is_derived, is_named_tuple
 from .taken import MAX_DEPTH, PLAIN, NestedTooDeepError, taken
 from .unfit import UnfitError, a, short, unfit
@@ -358,4 +359,4 @@ def is_enum(kind: type[Any]) -> bool:
 
 
 def _name(kind: type[Any]) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{module_name(kind.__module__)}.{kind.__qualname__}"

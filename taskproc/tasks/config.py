@@ -9,12 +9,14 @@ from types import ModuleType, SimpleNamespace
 
 from ..base.errors import TaskDefinitionError
 from ..base.lean import blake2b
+from ..base.script import module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
 
     from .binding import Binder
+    from .loaded import Loaded
     from .requires import Req
 
     OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
@@ -22,14 +24,36 @@ if TYPE_CHECKING:
     Watched = str | os.PathLike[str] | ModuleType | Iterable[str | os.PathLike[str] | ModuleType]
 
 
+class _Definitions:
+    """The names of the task classes that were defined so far.
+
+    Attributes:
+        renewals: How often a class was defined under a name that there was already.
+    """
+
+    def __init__(self) -> None:
+        self.renewals = 0
+        self._names: set[str] = set()
+
+    def note(self, name: str) -> None:
+        """Note that a class has been defined."""
+        self.renewals += name in self._names
+        self._names.add(name)
+
+
+definitions = _Definitions()
+
+
 class TaskConfig:
     """One task class's own settings. It travels with a class that is pickled by value.
 
     Attributes:
-        name: `module.qualname`, which is also the name of the class's directory in the cache.
+        name: `module.qualname`, which is also the name of the class's directory in the cache; a script's classes
+            have the name of its file there.
         short_name: The class's name for people.
         channels: The labels to limit by; the name is always the first.
         requirements: The names of its requirements, inherited ones included, sorted.
+        loaded: The text of its file, taken when it was defined; None if it is in none, or comes from another process.
         watch: The files that count as a whole.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
@@ -52,7 +76,8 @@ class TaskConfig:
         watch: Watched,
     ) -> None:
         self.task_class = task_class
-        self.name = f"{task_class.__module__}.{task_class.__qualname__}"
+        self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
+        definitions.note(self.name)
         self.short_name = task_class.__qualname__.rpartition("<locals>.")[2]
         self.channels = (self.name, *_labels(task_class, channel))
         self.compress_level = _checked_level(task_class, compress_level)
@@ -65,6 +90,7 @@ class TaskConfig:
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
         self.requirements: tuple[str, ...] = ()
+        self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
         self.held_as: tuple[str, ...] = ()
         self.private: frozenset[str] = frozenset()
@@ -78,7 +104,8 @@ class TaskConfig:
 
     def __getstate__(self) -> dict[str, Any]:
         made_anew = ("binder", "name_hash", "plain_text")
-        return {name: value for name, value in self.__dict__.items() if name not in made_anew}
+        state = {name: value for name, value in self.__dict__.items() if name not in made_anew}
+        return {**state, "loaded": None}
 
     @cached_property
     def binder(self) -> Binder:

@@ -16,7 +16,7 @@ from typing import Any
 from ..base.collector import eased_collector
 from ..base.errors import CycleError, TaskDefinitionError, TaskprocError
 from .arguments import canonical, taken_arguments
-from .config import where_defined
+from .config import definitions, where_defined
 from .definition import refuse_idle
 from .label import label
 from .node import Node, TaskRecord
@@ -86,6 +86,8 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if not text:
         bound = taken_arguments(bound, cls.__qualname__)
     key = config.digest(text or canonical(bound, cls.__qualname__))
+    if definitions.renewals != _renewals:
+        _forget_former_classes()
     memo = _memos.get(cls)
     if memo is None:  # it is the first task of its class, which is no mere base of others then
         refuse_idle(cls, config.requirements)
@@ -121,6 +123,18 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if task._task.upstreams:  # type: ignore[union-attr]  # constructed here
             recent.add(task)
     return memo.setdefault(key, task)  # type: ignore[no-any-return]  # as above
+
+
+def _forget_former_classes() -> None:
+    """Construct all tasks anew from now on: those that live may need tasks of a class that was defined again since."""
+    global _renewals
+    if _building.get() is None:
+        _renewals = definitions.renewals
+        _memos.clear()
+        recent.let_go()
+
+
+_renewals = 0
 
 
 def _nested(

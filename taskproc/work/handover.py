@@ -19,7 +19,7 @@ from ..tasks.requires import PRIVATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
     from weakref import WeakValueDictionary
 
     from ..tasks.node import Node
@@ -78,16 +78,17 @@ class Assignment(NamedTuple):
 class StoredResult:
     """Stands for an upstream whose result lies in an instance directory."""
 
-    __slots__ = ("_value", "class_directory", "digest", "id")
+    __slots__ = ("_value", "class_directory", "commit", "digest", "id")
 
-    def __init__(self, class_directory: str, id: int, digest: bytes) -> None:
+    def __init__(self, class_directory: str, id: int, digest: bytes, commit: bytes) -> None:
         self.class_directory = class_directory
         self.id = id
         self.digest = digest
+        self.commit = commit
         self._value: Any = _missing
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StoredResult, (self.class_directory, self.id, self.digest)
+        return StoredResult, (self.class_directory, self.id, self.digest, self.commit)
 
     def __repr__(self) -> str:
         return f"{os.path.basename(self.class_directory)}-{self.id}"
@@ -97,7 +98,7 @@ class StoredResult:
         if self._value is _missing:
             path = f"{self.class_directory}/results/{self.id}/{files.RESULT}"
             try:
-                self._value = files.load(path, repr(self), self.digest)
+                self._value = files.load(path, repr(self), self.digest, self.commit)
             except FileNotFoundError:
                 msg = f"the upstream {self!r} has no result at {path}; was it cleared during the run?"
                 raise ResultNotFoundError(msg) from None
@@ -125,6 +126,25 @@ class PackedResult:
         if self._value is _missing:
             self._value = files.unpickle(self.value, self.label)
         return self._value
+
+
+class ChangedResult:
+    """Stands for an upstream whose packed result is not the one any more that the run was planned with."""
+
+    __slots__ = ("label",)
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ChangedResult, (self.label,)
+
+    def __repr__(self) -> str:
+        return self.label
+
+    def get_task_result(self) -> NoReturn:
+        """Refuse."""
+        raise files.changed_upstream(self.label)
 
 
 class ClassRef(NamedTuple):

@@ -17,6 +17,7 @@ from ..base.telling import told, words_of
 from ..store import files
 from ..store.files import Meta
 from .handover import apply_context, restore_task
+from .texts import check_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,9 +250,11 @@ class Attempt:
                 self.touch()
             self._fsync = bool(apply_context(assignment.context).get("fsync"))
             task = restore_task(assignment, self._body, self.touch)
+            check_texts(assignment, task)
             self.started = time.perf_counter()
             value = task.run_task()
             seconds = time.perf_counter() - self.started
+            check_texts(assignment, task)
         except BaseException as error:
             text = _readable_traceback(error)
             _try_to_print(text)

@@ -99,8 +99,8 @@ class Place:
             if isinstance(step, File):
                 self._write(step)
             elif isinstance(step, Script):
-                self._write(File("page.py", step.text))
-                assert_in_order(step.printed, self._run([sys.executable, "page.py"], status=0))
+                self._write(File("script.py", step.text))
+                assert_in_order(step.printed, self._run([sys.executable, "script.py"], status=0))
             elif step.line.split()[0] not in ELSEWHERE:
                 assert_in_order(step.output, self._run(["bash", "-c", step.line], step.status))
 

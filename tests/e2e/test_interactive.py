@@ -171,6 +171,6 @@ def test_interactive_task_may_run_a_graph_that_shares_running_tasks(run_script: 
         def run_task(self):
             return self.parts
     result, stats = All().run_graph_with_stats()
-    print(result, stats["stats"]["__main__.Shared"])
+    print(result, stats["stats"]["script.Shared"])
     """
     assert run_script(text, env={"TP_STORE": store}, timeout=30).out == "[5, 5] 1\n"

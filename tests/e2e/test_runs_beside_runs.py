@@ -158,7 +158,7 @@ class All(TaskBase):
         self.parts = [Down(), Fails()]
 
 Up().run_graph(backend="thread")
-(path,) = Path(os.environ["TP_CACHE_DIR"]).glob("taskproc/__main__.Up/results/*/result.pkl.gz")
+(path,) = Path(os.environ["TP_CACHE_DIR"]).glob("taskproc/*.Up/results/*/result.pkl.gz")
 data = bytearray(path.read_bytes())
 data[-9] ^= 1
 path.write_bytes(data)

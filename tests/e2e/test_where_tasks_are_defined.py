@@ -145,4 +145,4 @@ def test_dotenv_is_found_from_the_working_directory(run_script: ScriptRunner):
 
     out = subprocess.run([sys.executable, path], cwd=run_script.home, env=environment, capture_output=True, text=True)
     assert out.stdout == "from-dotenv\n", out.stderr
-    assert (run_script.home / "from-dotenv" / "taskproc" / "__main__.Pid").is_dir()
+    assert (run_script.home / "from-dotenv" / "taskproc" / "script.Pid").is_dir()

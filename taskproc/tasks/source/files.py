@@ -5,12 +5,16 @@ import ast
 import linecache
 import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import cache_from_source
 from types import ModuleType
 from typing import Any
+
+from ..loaded import Loaded, drop_doubtful_bytecode, loaded
 
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 # Where installers put packages: /usr/lib/python3/dist-packages, .venv/lib/python3.12/site-packages. A folder of the
@@ -25,18 +29,48 @@ class Parsed:
     Attributes:
         tree: Its statements; none if it cannot be parsed.
         lines: Its lines, with their ends.
+        text: Its bytes; empty for what was typed.
         classes: Its class statements, once somebody asked for them.
         names: Its top-level names, likewise.
     """
 
     tree: ast.Module
     lines: list[str]
+    text: bytes = b""
     classes: Any = field(default=None)
     names: Any = field(default=None)
 
 
+_noted: set[str] = set()
+_others: Mapping[str, bytes] = {}
+
+
+@contextmanager
+def noting() -> Iterator[set[str]]:
+    """Note which files of the user's are read meanwhile."""
+    global _noted
+    outer, _noted = _noted, set()
+    try:
+        yield _noted
+    finally:
+        _noted = outer | _noted
+
+
+@contextmanager
+def as_if(texts: Mapping[str, bytes]) -> Iterator[None]:
+    """Take other texts for those of these files meanwhile."""
+    global _others
+    _others = texts
+    try:
+        yield
+    finally:
+        _others = {}
+
+
 def read_file(file: str, module: ModuleType | None = None) -> Parsed:
-    """Read and parse a file, or what was typed under that name; nothing is in it if that cannot be done.
+    """Parse a file as it was loaded, or what was typed under that name; nothing is in it if that cannot be done.
+
+    The file of a module that is not loaded yet is read as it is now.
 
     Args:
         file: The file.
@@ -44,10 +78,17 @@ def read_file(file: str, module: ModuleType | None = None) -> Parsed:
     """
     if file.endswith(tuple(EXTENSION_SUFFIXES)):
         return _parse("")
+    if file in _others:
+        return _bytes(_others[file])
+    known = loaded(file)
+    if known is not None:
+        _noted.add(file)
+        return _as_loaded(known)
     try:
         status = os.stat(file)
     except (OSError, ValueError):
         return _text("".join(linecache.getlines(file, getattr(module, "__dict__", None))))
+    _noted.add(file)
     return _file(file, status.st_mtime_ns, status.st_size)
 
 
@@ -66,17 +107,20 @@ def is_standard(file: str) -> bool:
     return file.startswith(_STANDARD_LIBRARY)
 
 
-def drop_doubtful_bytecode(file: str) -> None:
-    """Remove bytecode as old as the source: Python compares whole seconds, so it may be that of an earlier version.
-
-    A worker would run that, and its result would count as one of the source that is there now.
-    """
+def bytecode_of(file: str) -> str | None:
+    """Name the file that Python would keep the bytecode of a module in."""
     try:
-        compiled = cache_from_source(file)
-        if int(os.stat(compiled).st_mtime) <= int(os.stat(file).st_mtime):
-            os.unlink(compiled)
-    except (OSError, ValueError, NotImplementedError):
-        pass
+        return cache_from_source(file)
+    except (ValueError, NotImplementedError):
+        return None
+
+
+def _as_loaded(known: Loaded) -> Parsed:
+    if known.parsed is None:
+        known.parsed = _parse(known.text)
+        known.parsed.text = known.text
+    parsed: Parsed = known.parsed
+    return parsed
 
 
 @lru_cache(maxsize=1)
@@ -91,12 +135,20 @@ def _site_directories() -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def _file(file: str, modified: int, size: int) -> Parsed:
     if not is_installed(file):
-        drop_doubtful_bytecode(file)
+        drop_doubtful_bytecode(file, bytecode_of(file))
     try:
         with open(file, "rb") as stream:
-            return _parse(stream.read())
+            text = stream.read()
     except OSError:
         return _parse("")
+    return _bytes(text)
+
+
+@lru_cache(maxsize=256)
+def _bytes(text: bytes) -> Parsed:
+    parsed = _parse(text)
+    parsed.text = text
+    return parsed
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 
 from .bindings import imports_anywhere
+from .captured import captured
 from .mentioned import ANNOTATIONS, MESSAGES
 from .modules import Module
 from .normal_form import MARK, written
@@ -47,19 +48,24 @@ class SourceReader:
         Returns:
             None if there is no source to read: the class was typed at a prompt that keeps none, or made by
             `exec`.
+
+        Raises:
+            TaskDefinitionError: The class is defined in a function and holds from there what cannot be written down.
         """
         with _lock:
             statements = class_statements(cls, self._stop)
             if not statements:
                 return None
+            captured_lines, captured_things = captured(statements, self._program)
             if not self._helpers:
-                return "\n\n".join(statement.text() for statement in statements)
+                return "\n\n".join([*(statement.text() for statement in statements), *captured_lines])
             beside = [thing for value in _by_name(values) if (thing := self._thing(value)) is not None]
+            beside += captured_things
             for upstream in _by_name(set(upstreams) - {cls}):
                 beside += self._results(upstream)
             reach = self._reach(statements, dict.fromkeys(beside))
             kept = {"annotations": ANNOTATIONS in reach.signs, "messages": MESSAGES in reach.signs}
-            own = [statement.text(**kept) for statement in statements]
+            own = [*(statement.text(**kept) for statement in statements), *captured_lines]
             reached = self._whole(reach.modules()) if self._files else reach.texts()
             return "\n\n".join([*own, MARK, *reached, *watched_texts(cls)])
 
