@@ -189,7 +189,7 @@ class ResultWriter(io.RawIOBase):
 
 
 def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWriter:
-    """Pickle a value into a fresh writer: with pickle, or with cloudpickle what pickle cannot.
+    """Pickle a value into a fresh writer: with pickle, or by value what has no name.
 
     Raises:
         pickle.PicklingError: Neither can; one sentence with the reason.
@@ -203,11 +203,11 @@ def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWri
     except BaseException:
         writer.discard()
         raise
-    import cloudpickle
+    from ..base import by_value
 
     writer = writer_of()
     try:
-        cloudpickle.Pickler(writer, 5).dump(value)
+        by_value.dump(value, writer)
     except OSError:
         writer.discard()
         raise

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from ..base import memory
 from ..base.ended import Ended
-from ..base.errors import TaskprocError
+from ..base.errors import TaskDefinitionError, TaskprocError
 from ..base.lean import ContextVar, Lock, pickle
 from ..base.telling import told, words_of
 from ..store import files
 from ..store.files import Meta
+from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .texts import check_texts
 
@@ -231,9 +232,8 @@ class Attempt:
         return Ended(reason=reason, exit_code=1, host=os.uname().nodename)
 
     def _run_with_descriptors(self) -> Ended:
-        if descriptors is None:  # somebody else's process, which goes on to other work
-            with CapturedDescriptors(os.path.dirname(self.assignment.context)):
-                return self._run_with_descriptors()
+        if descriptors is None:
+            return self._run_as_guest()
         global at_hand
         outer, at_hand = at_hand, self
         descriptors.begin(self.touch)
@@ -242,6 +242,15 @@ class Attempt:
         finally:
             descriptors.end()
             at_hand = outer
+
+    def _run_as_guest(self) -> Ended:
+        """Run the task in somebody else's process, and leave that as it was."""
+        main = sys.modules["__main__"]
+        try:
+            with CapturedDescriptors(os.path.dirname(self.assignment.context)):
+                return self._run_with_descriptors()
+        finally:
+            sys.modules["__main__"] = main
 
     def _run(self) -> Ended:
         assignment = self.assignment
@@ -256,10 +265,13 @@ class Attempt:
             seconds = time.perf_counter() - self.started
             check_texts(assignment, task)
         except BaseException as error:
+            failure = _as_failure(error)
             text = _readable_traceback(error)
+            if isinstance(failure, TaskDefinitionError) and failure is not error:
+                text += f"{told(failure)}\n"
             _try_to_print(text)
             with keeping:
-                return self.fail(_as_failure(error), text)
+                return self.fail(failure, text)
         try:
             with keeping:
                 return self._commit(value, seconds)
@@ -324,6 +336,8 @@ def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
 def _as_failure(error: BaseException) -> BaseException:
     if isinstance(error, SystemExit):
         return TaskprocError(f"the task called sys.exit({error.code!r}); a task ends by returning its result")
+    if reason := why_missing(error):
+        return TaskDefinitionError(reason)
     return error
 
 
@@ -352,11 +366,11 @@ def _pickled_exception(error: BaseException, text: str) -> bytes:
     except Exception:
         pass
     try:
-        import cloudpickle
+        from ..base import by_value
 
-        data = cloudpickle.dumps(error, 5)
+        data = by_value.dumps(error)
         if isinstance(pickle.loads(data), BaseException):
-            return bytes(data)
+            return data
     except Exception:
         pass
     return pickle.dumps(RuntimeError(told(error)), 5)
