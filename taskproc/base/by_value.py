@@ -26,7 +26,7 @@ def as_defined(cls: Any, reduced: Any) -> Any:
     make, arguments, (attributes, slots), *rest = reduced
     kept = {name: value for name, value in attributes.items() if not isinstance(value, MemberDescriptorType)}
     kept["__qualname__"] = cls.__qualname__
-    if "__slots__" in vars(cls):
+    if "__slots__" in vars(cls) and not issubclass(cls, tuple):
         metaclass, name, bases, namespace, *more = arguments
         arguments = (metaclass, name, bases, {**namespace, "__slots__": vars(cls)["__slots__"]}, *more)
     return (make, arguments, (kept, slots), *rest)

@@ -52,15 +52,17 @@ class Linked(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no t
         self._use = use
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, DEFINITIONS):
-            name = name_in_main(obj)
-            if name and self._by_name(name):
-                return NotImplemented
+        if isinstance(obj, DEFINITIONS) and self._goes_by_name(obj):
+            return NotImplemented
         if isinstance(obj, FunctionType):
             return self._linked(obj, super().reducer_override(obj))
         if isinstance(obj, type):
             return _unheard(obj, as_defined(obj, super().reducer_override(obj)))
-        return _made_anew(obj)
+        return NotImplemented
+
+    def _goes_by_name(self, obj: Any) -> bool:
+        name = name_in_main(obj)
+        return bool(name) and self._by_name(name)
 
     def _linked(self, function: FunctionType, reduced: Any) -> Any:
         """Let a function that travels by value use its module's namespace as it is on the worker."""
@@ -79,6 +81,17 @@ class Linked(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no t
             return reduced
         state = (attributes, {**slots, "__globals__": used})
         return (make, (code, _Namespace(module.__name__), *arguments), state, *rest)
+
+
+class Defining(Linked):
+    """Pickles what a script defines, for which there is no other place: what has no value of its own is made anew."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, (type, FunctionType)):
+            return super().reducer_override(obj)
+        if isinstance(obj, DEFINITIONS) and self._goes_by_name(obj):
+            return NotImplemented
+        return _made_anew(obj)
 
 
 class Nowhere(io.RawIOBase):

@@ -16,9 +16,10 @@ from types import ModuleType
 from typing import Any
 
 from ..base.naming import name_in_main
+from ..base.private import opener
 from ..base.telling import told
 from ..work.driver_main import DriverMain
-from .by_value import DEFINITIONS, Linked, Nowhere
+from .by_value import DEFINITIONS, Defining, Nowhere
 
 _ATTRIBUTES = ("__doc__", "__file__", "__package__")
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), ModuleType)
@@ -109,7 +110,7 @@ class MainBundle:
             return {}
 
         try:
-            Linked(Nowhere(), by_name, note).dump(value)
+            Defining(Nowhere(), by_name, note).dump(value)
         except Exception as error:
             self._missing[name] = self._reason(name, value, error)
             return set()
@@ -180,8 +181,8 @@ class MainBundle:
         left_out: Mapping[str, str],
     ) -> str:
         path = f"{self._directory}/classes-{len(os.listdir(self._directory))}.pkl"
-        with open(f"{path}.tmp", "w+b") as content, open(path, "wb") as file:
-            pickler = Linked(content, by_name, use)
+        with open(f"{path}.tmp", "w+b", opener=opener) as content, open(path, "wb", opener=opener) as file:
+            pickler = Defining(content, by_name, use)
             pickler.dump(dict(nameless))
             pickler.dump({name: self._names[name] for name in names})
             head = {

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from ..base.lean import Lock
+from ..base.private import FILE_MODE, make_directories
 from ..store.files import STDERR, STDOUT
 
 TYPE_CHECKING = False
@@ -24,7 +25,7 @@ class DescriptorCapture:
     """
 
     def __init__(self, scratch: str) -> None:
-        os.makedirs(scratch, exist_ok=True)
+        make_directories(scratch)
         flush()
         # Containers on one machine may share its name, and each has a process of its own with number 1.
         own = f"{os.uname().nodename}-{os.getpid()}-{os.urandom(8).hex()}"
@@ -91,7 +92,7 @@ class DescriptorCapture:
 
     def _renew(self, fd: int) -> None:
         path = self._scratch[fd]
-        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, FILE_MODE)
         if new != fd:
             os.dup2(new, fd)
             os.close(new)

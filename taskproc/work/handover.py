@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from ..base.errors import ResultNotFoundError, TaskprocError
 from ..base.lean import NamedTuple, pickle
+from ..base.private import opener
 from ..base.telling import told
 from ..base.version import __version__
 from ..store import cache, files
@@ -228,8 +229,8 @@ def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: S
         "ancestors": list(ancestors),
         "pid": os.getpid(),
     }
-    with open(path, "wb") as file:  # any Python from 3.8 on can read it, to see that it is not the driver's
-        pickle.dump(context, file, 4)
+    with open(path, "wb", opener=opener) as file:
+        pickle.dump(context, file, 4)  # any Python from 3.8 on can read it, to see that it is not the driver's
 
 
 _applied: dict[str, dict[str, Any]] = {}

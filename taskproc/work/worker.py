@@ -13,6 +13,7 @@ from ..base import memory
 from ..base.ended import Ended
 from ..base.errors import TaskDefinitionError, TaskprocError
 from ..base.lean import ContextVar, Lock, pickle
+from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
 from ..store.files import Meta
@@ -199,7 +200,7 @@ class Attempt:
 
     def begin_filed(self) -> None:
         """File the attempt as one that has begun, where nobody else has filed it."""
-        os.makedirs(self.directory, exist_ok=True)
+        make_directories(self.directory)
         files.write_text(self._file("running"), "")
 
     def let_go(self) -> None:
@@ -326,7 +327,6 @@ def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
     """Give the exception that an attempt raised, with its traceback as its cause."""
     try:
         error: BaseException = pickle.loads(pickled)
-        str(error)  # whoever tells of it does so; one that has no text is told by its name
     except Exception:
         error = RuntimeError(f"{failure.get('type')}: {failure.get('message')}")
     BaseException.__setattr__(error, "__cause__", RemoteTraceback(failure.get("traceback", "")))  # frozen ones, too
