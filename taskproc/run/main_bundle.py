@@ -140,24 +140,22 @@ class MainBundle:
         Of the values that they use, only plain ones go along: others may be large, and nobody has asked for them.
         """
         needs, self._needs = self._needs, {}
-        left_out: dict[str, str] = {}
         for name, value in list(self._names.items()):
             if isinstance(value, DEFINITIONS) and name_in_main(value) == name and name not in needs:
                 self._look(name, value)
         while any(self._passed_on(name) for name in list(self._needs)):
             pass
         others, self._needs = list(self._needs), needs
-        if not others:
+        left_out = {
+            name: f"the script's {name} is not on the worker: {_NOT_NAMED}"
+            for name in self._names
+            if not name.startswith("_") and name not in reached and name not in others
+        }
+        if not others and not left_out:
             return ""
 
         def use(used: Mapping[str, Any]) -> dict[str, Any]:
-            plain = {name: value for name, value in used.items() if name in others or _is_plain(value)}
-            left_out.update(
-                (name, f"the script's {name} is not on the worker: {_NOT_NAMED}")
-                for name in used
-                if name not in plain and name not in reached
-            )
-            return plain
+            return {name: value for name, value in used.items() if name in others or _is_plain(value)}
 
         path = self._dump({}, others, lambda name: top(name) not in others, use, "", left_out)
         self._sent |= set(others)

@@ -118,10 +118,17 @@ class DriverMain(ModuleType):
 
     def why_missing(self, error: NameError | AttributeError) -> str:
         """Say why a name that somebody asked for in vain is not here, if it is one of the script's."""
-        for name, reason in self._missing.items():
-            if name == error.name or (isinstance(error, AttributeError) and repr(name) in str(error)):
-                return reason
-        return ""
+        self.read_all()
+        if isinstance(error, NameError):
+            return self._missing.get(error.name or "", "") if self._raised(error) else ""
+        return next((reason for name, reason in self._missing.items() if repr(name) in str(error)), "")
+
+    def _raised(self, error: NameError) -> bool:
+        """Whether it was code of the script that asked."""
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        return at is not None and at.tb_frame.f_globals is vars(self)
 
     def _read_file(self, path: str) -> None:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..base.errors import ResultNotFoundError, TaskprocError
 from ..base.lean import NamedTuple, pickle
@@ -18,6 +18,7 @@ from ..store import cache, files
 from ..tasks.location import Location
 from ..tasks.requires import PRIVATE
 from .driver_main import DriverMain, enter_main, why_missing
+from .setup import set_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,7 +208,9 @@ def restore_task(assignment: Assignment, body: bytes, on_touch: Callable[[], obj
     return task
 
 
-def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: Sequence[str] = ()) -> None:
+def write_context(
+    path: str, cache_dir: str, run: str, fsync: bool, setup: Mapping[str, Any], ancestors: Sequence[str] = ()
+) -> None:
     """Write down, once per run, what a worker needs to know of its driver.
 
     Args:
@@ -215,6 +218,7 @@ def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: S
         cache_dir: The cache that the driver uses.
         run: The run's name.
         fsync: Whether a result must reach the disk before it counts.
+        setup: What the script has set up, as `setup.describe` writes it down.
         ancestors: The digests of the tasks that this run is nested in, outermost first.
     """
     context = {
@@ -228,6 +232,7 @@ def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: S
         "fsync": fsync,
         "ancestors": list(ancestors),
         "pid": os.getpid(),
+        "setup": setup,
     }
     with open(path, "wb", opener=opener) as file:
         pickle.dump(context, file, 4)  # any Python from 3.8 on can read it, to see that it is not the driver's
@@ -264,13 +269,14 @@ def apply_context(path: str) -> dict[str, Any]:
         except OSError as error:
             msg = f"the driver's working directory {context['cwd']} cannot be entered here: {error.strerror}"
             raise TaskprocError(msg) from error
+    set_up(context["setup"])
     _applied[path] = context
     return context
 
 
-def note_own_context(path: str, fsync: bool, ancestors: Sequence[str] = ()) -> None:
+def note_own_context(path: str, fsync: bool, setup: Mapping[str, Any], ancestors: Sequence[str] = ()) -> None:
     """Say that the run with this context is driven from this process, so that nothing needs to be applied."""
-    _applied[path] = {"fsync": fsync, "ancestors": list(ancestors)}
+    _applied[path] = {"fsync": fsync, "setup": setup, "ancestors": list(ancestors)}
 
 
 def forget_context(path: str) -> None:

@@ -19,6 +19,7 @@ from ..store import files
 from ..store.files import Meta
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
+from .setup import call_hook, set_up_thread
 from .texts import check_texts
 
 TYPE_CHECKING = False
@@ -258,9 +259,15 @@ class Attempt:
         try:
             if not assignment.packed or not assignment.fresh:
                 self.touch()
-            self._fsync = bool(apply_context(assignment.context).get("fsync"))
+            context = apply_context(assignment.context)
+            self._fsync = bool(context.get("fsync"))
+            call_hook(context["setup"])
             task = restore_task(assignment, self._body, self.touch)
             check_texts(assignment, task)
+            if self.capture != "none":  # else it runs in the driver's own thread, which is as it should be
+                set_up_thread(context["setup"])
+            if descriptors is not None and at_hand is self:
+                descriptors.note_surroundings()
             self.started = time.perf_counter()
             value = task.run_task()
             seconds = time.perf_counter() - self.started
