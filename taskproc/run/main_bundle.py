@@ -71,6 +71,8 @@ class MainBundle:
     def need(self, names: Iterable[str]) -> None:
         """Write what these names of `__main__` need besides, which a task was found to hold or to call."""
         with self._lock:
+            if all(name in self._needs or name in self._missing for name in names):
+                return
             self._follow(names)
             if unsent := self._unsent():
                 self._write({}, unsent)
