@@ -1,6 +1,7 @@
 """cloudpickle, but that what a script defines goes by its name, however the rest travels."""
 from __future__ import annotations
 
+import dataclasses
 import io
 from types import FunctionType, MemberDescriptorType
 from typing import Any, BinaryIO
@@ -9,6 +10,8 @@ import cloudpickle
 
 from .naming import name_in_main
 
+_MARKS = ("MISSING", "KW_ONLY", "_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR", "_HAS_DEFAULT_FACTORY")
+
 
 class ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Pickles by value what has no name that a later process could look up."""
@@ -16,7 +19,16 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, (type, FunctionType)) and name_in_main(obj):
             return NotImplemented
+        if mark := mark_of_dataclasses(obj):
+            return mark
         return as_defined(obj, super().reducer_override(obj))
+
+
+def mark_of_dataclasses(obj: Any) -> str:
+    """Give the name of a value that `dataclasses` compares by identity, so that it goes by that; else nothing."""
+    if type(obj).__module__ != "dataclasses":
+        return ""
+    return next((name for name in _MARKS if obj is getattr(dataclasses, name, None)), "")
 
 
 def as_defined(cls: Any, reduced: Any) -> Any:

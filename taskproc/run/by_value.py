@@ -7,7 +7,6 @@ default that is compared with it, a table and the functions that fill it.
 from __future__ import annotations
 
 import copyreg
-import dataclasses
 import functools
 import io
 import sys
@@ -22,7 +21,7 @@ from typing import Any, BinaryIO
 
 import cloudpickle
 
-from ..base.by_value import as_defined
+from ..base.by_value import as_defined, mark_of_dataclasses
 from ..base.naming import name_in_main
 from ..work.driver_main import make_unheard, namespace
 from .importing import importable, is_findable
@@ -58,7 +57,7 @@ class Linked(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no t
             return self._linked(obj, super().reducer_override(obj))
         if isinstance(obj, type):
             return _unheard(obj, as_defined(obj, super().reducer_override(obj)))
-        return NotImplemented
+        return mark_of_dataclasses(obj) or NotImplemented
 
     def _goes_by_name(self, obj: Any) -> bool:
         name = name_in_main(obj)
@@ -91,7 +90,7 @@ class Defining(Linked):
             return super().reducer_override(obj)
         if isinstance(obj, DEFINITIONS) and self._goes_by_name(obj):
             return NotImplemented
-        return _made_anew(obj)
+        return mark_of_dataclasses(obj) or _made_anew(obj)
 
 
 class Nowhere(io.RawIOBase):
@@ -132,9 +131,6 @@ def _made_anew(obj: Any) -> Any:
     make = _MADE_ANEW.get(type(obj))
     if make is not None:
         return make(obj)
-    for name in ("MISSING", "_HAS_DEFAULT_FACTORY", "KW_ONLY"):
-        if obj is getattr(dataclasses, name):
-            return name
     cls = type(obj)
     if cls.__module__ != "__main__" or not _reduces_itself(cls):
         return NotImplemented

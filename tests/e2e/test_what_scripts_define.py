@@ -222,6 +222,64 @@ def test_what_is_one_object_in_the_script_is_one_on_a_worker(run_script: ScriptR
     assert run_script(text).out == "[True, True, True, True, 1]\n"
 
 
+def test_a_dataclass_can_be_built_upon_on_a_worker(run_script: ScriptRunner):
+    text = """
+    from dataclasses import dataclass, fields, replace
+    from taskproc import TaskBase
+    @dataclass
+    class Config:
+        lr: float
+    class Build(TaskBase):
+        def run_task(self):
+            @dataclass
+            class More(Config):
+                steps: int = 3
+            try:
+                More()
+            except TypeError:
+                return [field.name for field in fields(More)], replace(Config(1.0), lr=2.0).lr
+    print(Build().run_graph())
+    """
+    assert run_script(text).out == "(['lr', 'steps'], 2.0)\n"
+
+
+def test_a_name_that_no_code_shows_is_told_as_missing(run_script: ScriptRunner):
+    text = """
+    from taskproc import FailedTaskError, TaskBase
+    NUMBERS = [1, 2]
+    class Asks(TaskBase):
+        def run_task(self):
+            return eval("NUMBERS")
+    try: Asks().run_graph()
+    except FailedTaskError as error: print(error)
+    print(Asks().run_graph(backend="thread"))
+    """
+    out = run_script(text).out
+    assert "the script's NUMBERS is not on the worker: nothing that a task class names leads to it" in out
+    assert out.endswith("[1, 2]\n")
+
+
+def test_a_graph_within_a_task_has_what_the_script_defines(run_script: ScriptRunner):
+    text = """
+    import enum
+    from taskproc import TaskBase
+    class Color(enum.Enum):
+        RED = 1
+    class Inner(TaskBase):
+        def __init__(self, how: str, color: Color):
+            self.color = color
+        def run_task(self):
+            return self.color
+    class Outer(TaskBase):
+        def __init__(self, how: str):
+            self.how = how
+        def run_task(self):
+            return Inner(self.how, Color.RED).run_graph(backend=self.how) is Color.RED
+    print([Outer(how).run_graph() for how in ("process", "thread", "prefix")])
+    """
+    assert run_script(text).out == "[True, True, True]\n"
+
+
 OWN_POOLS = {
     "a pool": "from multiprocessing import Pool\nwith Pool(1) as pool:\n    return pool.map(work, [3])",
     "a pool of spawned processes": "from multiprocessing import get_context\n"
