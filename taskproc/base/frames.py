@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from .lean import struct
+from .private import opener
 
 _LENGTH = struct.Struct("<Q")
 
@@ -85,7 +86,7 @@ def unpack_group(content: bytes) -> Iterator[bytes]:
 def write_elements(path: str, contents: Sequence[bytes]) -> None:
     """Write the contents of a set's elements into one file: where each begins, where the last one ends, and they."""
     places = accumulate(map(len, contents), initial=_LENGTH.size * (len(contents) + 1))
-    with open(path, "wb") as file:
+    with open(path, "wb", opener=opener) as file:
         file.write(b"".join(map(_LENGTH.pack, places)))
         file.writelines(contents)
 

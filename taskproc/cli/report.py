@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..base.telling import words_of
 from ..run.failures import last_lines
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _account(failure: FailedTaskError) -> Iterator[str]:
     cause = failure.exception
     yield _failed(failure)
     yield f"  arguments  {_cut(_arguments(failure.task), _MOST_ARGUMENTS)}"
-    message = _cut(str(cause), _MOST_MESSAGE).splitlines() or [""]
+    message = _cut(words_of(cause), _MOST_MESSAGE).splitlines() or [""]
     yield f"  exception  {type(cause).__qualname__}: {message[0]}".rstrip(": ")
     yield from (f"             {line}" for line in message[1:])
     lines = last_lines(str(failure.directory / "stderr.txt")) or _traceback_of(cause)

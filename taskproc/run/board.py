@@ -17,6 +17,7 @@ from typing import Any
 
 from ..base.errors import TaskprocError
 from ..base.limits import Limits
+from ..base.telling import words_of
 from ..plugin import Job
 from . import events
 from .events import Effect, Event
@@ -207,11 +208,11 @@ class Board:
             return [told, events.Release([node])]
         if event.kind == "lost" and record.losses < MOST_LOSSES:
             record.losses += 1
-            told = events.Tell("lost", node, event.nonce, record.lane, {"reason": str(cause)})
+            told = events.Tell("lost", node, event.nonce, record.lane, {"reason": words_of(cause)})
             return [told, *self._again(node)]
         if event.kind == "ended" and record.tries < self._retries(node) and not self.stopping:
             record.tries += 1
-            told = events.Tell("failed", node, event.nonce, record.lane, {"reason": str(cause), "retried": True})
+            told = events.Tell("failed", node, event.nonce, record.lane, {"reason": words_of(cause), "retried": True})
             return [told, *self._again(node)]
         return self._fail(node, cause)
 

@@ -1,28 +1,30 @@
 """Packing for the hand-over, in the driver: one task's class, attributes and light references, pickled.
 
-A class that a fresh process cannot import (from a script, a notebook, a function) goes into a bundle by value, written
-once per run; everything else goes by name.
+What a fresh process can import goes by name. So does what the driver's `__main__` defines, which a worker reads from
+files that are written once per run (`main_bundle`); all else, such as a class made in a function, goes by value.
 """
 from __future__ import annotations
 
 import io
-import os
 import pickle
-import sys
+import threading
 from collections.abc import Callable, Iterable
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import TaskDefinitionError
+from ..base.naming import name_in_main
+from ..base.telling import told
 from ..tasks.requires import PRIVATE, convert
 from ..tasks.settled import check_unchanged
-from ..work.handover import Assignment, ClassRef, register_here
+from ..work.handover import Assignment, ClassRef, register_here, this_process
+from .importing import importable
 
 if TYPE_CHECKING:
     from ..tasks.node import Node
+    from .main_bundle import MainBundle
 
 _NOT_ATTRIBUTES = ("_task", "__orig_class__")
-_found_modules: dict[str, bool] = {}
 
 
 class Packer:
@@ -36,15 +38,25 @@ class Packer:
         self._directory = directory
         self._refs: dict[type, ClassRef] = {}
         self._found: set[Any] = set()  # what a worker can look up, as far as it was asked for
+        self._bundle: MainBundle | None = None
+        self._lock = threading.Lock()
 
     def register(self, classes: Iterable[type]) -> None:
-        """Prepare the classes whose tasks will travel; those that cannot be imported go into one bundle."""
-        classes = list(classes)
-        by_value = [cls for cls in classes if not importable(cls)]
-        bundle = self._write_bundle(by_value) if by_value else ""
+        """Prepare the classes whose tasks, or whose results, will travel.
+
+        Raises:
+            TaskDefinitionError: They cannot be pickled.
+        """
+        by_value = {}
         for cls in classes:
-            where = bundle if cls in by_value else ""
-            self._refs[cls] = ClassRef(cls.__module__, cls.__qualname__, register_here(cls), where)
+            token = register_here(cls)
+            nameless = not importable(cls)
+            if nameless:
+                by_value[token] = cls
+            in_bundle = nameless and not name_in_main(cls)
+            self._refs[cls] = ClassRef(cls.__module__, cls.__qualname__, token, in_bundle)
+        if by_value:
+            self._begin(by_value)
 
     def pack(self, assignment: Assignment, task: Node, reference: Callable[[Any], Any]) -> bytes:
         """Pickle one task for its worker.
@@ -62,77 +74,91 @@ class Packer:
         requirements = {
             name: convert(held[PRIVATE + name], reference) for name in task._task_config.requirements
         }
-        body = (self._refs[type(task)], _attributes(task), requirements)
-        return pickle.dumps((assignment, self._pickle(body, task)), 5)
+        body = self._pickle((self._refs[type(task)], _attributes(task), requirements), task)
+        if self._bundle is not None:
+            assignment = assignment._replace(main=(this_process(), *self._bundle.files))
+        return pickle.dumps((assignment, body), 5)
 
     def _pickle(self, body: Any, task: Node) -> bytes:
         buffer = io.BytesIO()
         try:
-            _ByName(buffer, self._found).dump(body)
+            pickler = _ByName(buffer, self._found)
+            pickler.dump(body)
+            self._need(pickler.of_main)
             return buffer.getvalue()
         except (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError):
             pass
-        import cloudpickle
-
         try:
-            data: bytes = cloudpickle.dumps(body, 5)
+            data, names = _dumps_linked(body)
         except Exception as error:
-            msg = f"{task!r} cannot be pickled for its worker: {_culprit(task)}{type(error).__name__}: {error}"
+            msg = f"{task!r} cannot be pickled for its worker: {_culprit(task)}{told(error)}"
             raise TaskDefinitionError(msg) from error
+        self._need(names)
         return data
 
-    def _write_bundle(self, classes: list[type]) -> str:
-        """Write classes by value, with the other classes of their modules that they lean on."""
-        import cloudpickle
+    def _begin(self, classes: dict[str, type]) -> MainBundle:
+        from .main_bundle import MainBundle
 
-        found: list[type] = []
-
-        class Collecting(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-            def reducer_override(self, obj: Any) -> Any:
-                if isinstance(obj, type) and obj.__module__ == "__main__" and obj not in found:
-                    found.append(obj)
-                return super().reducer_override(obj)
-
-        buffer = io.BytesIO()
+        bundle = MainBundle(self._directory)
         try:
-            pickler = Collecting(buffer, 5)
-            pickler.dump({cls.__qualname__: cls for cls in classes})
-            pickler.dump({cls.__qualname__: cls for cls in found if "." not in cls.__qualname__})
+            bundle.begin(classes)
         except Exception as error:
-            names = ", ".join(cls.__qualname__ for cls in classes[:3])
-            msg = f"{names}: the class cannot be pickled for its workers: {type(error).__name__}: {error}"
+            names = ", ".join(cls.__qualname__ for cls in list(classes.values())[:3])
+            msg = f"{names or 'the script'}: what it defines cannot be pickled for its workers: {told(error)}"
             raise TaskDefinitionError(msg) from error
-        self._found.update(found)
-        path = f"{self._directory}/classes-{len(os.listdir(self._directory))}.pkl"
-        with open(path, "wb") as file:
-            file.write(buffer.getvalue())
-        return path
+        self._bundle = bundle
+        return bundle
 
-
-def importable(obj: Any) -> bool:
-    """Whether a fresh process can get this class or function by importing its module."""
-    module = sys.modules.get(obj.__module__)
-    if module is None or obj.__module__ == "__main__" or not _findable(module):
-        return False
-    found: Any = module
-    for part in obj.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is obj
+    def _need(self, names: set[str]) -> None:
+        """See to it that what a task needs of `__main__` is in the bundle."""
+        if names:
+            with self._lock:
+                bundle = self._bundle or self._begin({})
+            bundle.need(names)
 
 
 class _ByName(pickle.Pickler):
-    """Pickles by name, and gives up on what a fresh process could not look up."""
+    """Pickles by name, and gives up on what a worker could not look up."""
 
     def __init__(self, file: io.BytesIO, found: set[Any]) -> None:
         super().__init__(file, 5)
+        self.of_main: set[str] = set()
         self._found = found
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, (type, FunctionType)) and obj not in self._found:
-            if not importable(obj):
-                raise pickle.PicklingError
-            self._found.add(obj)
+        if isinstance(obj, (type, FunctionType)):
+            if obj not in self._found:
+                self._look_up(obj)
+        elif getattr(obj, "__module__", None) == "__main__" and (name := name_in_main(obj)):
+            self.of_main.add(name.partition(".")[0])  # such as a function with a cache
         return NotImplemented
+
+    def _look_up(self, obj: Any) -> None:
+        if importable(obj):
+            self._found.add(obj)
+        elif name := name_in_main(obj):
+            self.of_main.add(name.partition(".")[0])
+        else:
+            raise pickle.PicklingError
+
+
+def _dumps_linked(body: Any) -> tuple[bytes, set[str]]:
+    """Pickle by value what has no name, and give the names in `__main__` that this needs."""
+    from .by_value import Linked
+
+    names: set[str] = set()
+
+    def by_name(name: str) -> bool:
+        names.add(name.partition(".")[0])
+        return True
+
+    def use(used: Any) -> dict[str, Any]:
+        names.update(used)
+        return {}
+
+    buffer = io.BytesIO()
+    Linked(buffer, by_name, use).dump(body)
+    return buffer.getvalue(), names
 
 
 def _attributes(task: Node) -> dict[str, Any]:
@@ -148,21 +174,9 @@ def _attributes(task: Node) -> dict[str, Any]:
 
 def _culprit(task: Node) -> str:
     """Name the attribute that cannot be pickled, as the start of a sentence."""
-    import cloudpickle
-
     for name, value in _attributes(task).items():
         try:
-            cloudpickle.dumps(value, 5)
+            _dumps_linked(value)
         except Exception:
             return f"self.{name} is a {type(value).__qualname__}: "
     return ""
-
-
-def _findable(module: ModuleType) -> bool:
-    top = module.__name__.partition(".")[0]
-    if top not in _found_modules:
-        spec = getattr(sys.modules.get(top), "__spec__", None)
-        _found_modules[top] = spec is not None and any(
-            finder.find_spec(top, None) is not None for finder in sys.meta_path if hasattr(finder, "find_spec")
-        )
-    return _found_modules[top] and getattr(module, "__spec__", None) is not None

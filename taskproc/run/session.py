@@ -26,6 +26,7 @@ from ..store.cache import Cache
 from ..tasks.settings import Settings, usable_cpus
 from ..work import worker
 from ..work.handover import forget_context, note_own_context, write_context
+from ..work.setup import describe
 from ..work.texts import write_texts
 from .account import Account
 from .assembly import assemble
@@ -93,8 +94,9 @@ class Session:
         # The directory goes first: while the table names this run, the next one sees to what a kill leaves there.
         closing_run = stack.enter_context(ExitStack())
         stack.callback(lambda: self._run.close(self._leaves_jobs))
-        write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, ancestors)
-        note_own_context(self._run.context, fsync, ancestors)
+        setup = describe(self._settings.worker_setup)
+        write_context(self._run.context, os.path.dirname(self._cache.root), self._run.run, fsync, setup, ancestors)
+        note_own_context(self._run.context, fsync, setup, ancestors)
         write_texts(self._run.path, texts_of(self._plan.graph.read), self._plan.graph.read.texts)
         closing_run.callback(forget_context, self._run.context)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
@@ -123,7 +125,7 @@ class Session:
         packer = Packer(self._run.path)
         nodes_of = self._plan.graph.by_class(self._plan.stale)
         places.check(nodes[0] for nodes in nodes_of.values())
-        packer.register(nodes_of)
+        packer.register(self._plan.graph.classes)
         seats.allot()
         write_outline(self._run.path, self._plan, seats.ids, self._limits.caps)
         tidy_up(self._claims, self._orphans, self._cache)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from ..base.private import FILE_MODE, make_directories
 from .tidying import clear_sets, tidy
 
 NESTED = "-nested"  # ends the name of a run that a task started
@@ -36,7 +37,7 @@ class RunDirectory:
         stamp = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now % 1 * 1000):03d}"
         self.run = f"{stamp}-{secrets.token_hex(4)}{NESTED if nested else ''}"
         self.path = f"{runs}/{self.run}"
-        os.makedirs(self.path)
+        make_directories(self.path)
         self.context = f"{self.path}/context.pickle"
         self._lock = _locked(f"{self.path}/driver.lock")
         info = {
@@ -68,7 +69,7 @@ class Ledger:
     """
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
         self._lines: list[str] = []
         self._size = 0
         self._lock = threading.RLock()
@@ -251,7 +252,7 @@ def _process_is_gone(path: str) -> bool:
 
 
 def _locked(path: str) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     fcntl.flock(fd, fcntl.LOCK_EX)
     return fd
 

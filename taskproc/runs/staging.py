@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.ended import BEGUN_BEFORE
 from ..base.frames import pack_group, write_elements
 from ..base.outcome import Outcome
+from ..base.private import make_directories
 from ..plugin import Job, JobRef
 from ..store import files
 from ..work.command import BOOTSTRAP
@@ -64,7 +65,7 @@ class StagedSets:
     def stage(self, groups: Sequence[Sequence[Job]]) -> Path:
         """File the jobs as one set; element i runs `groups[i]`, one after another."""
         staged = Path(self._directory, f"{SET}{secrets.token_hex(6)}")
-        (staged / "ended").mkdir(parents=True)
+        make_directories(f"{staged}/ended")
         filed = [[_entry(job) for job in group] for group in groups]
         write_elements(f"{staged}/payloads", [pack_group([payload for payload, _ in group]) for group in filed])
         entries = [[entry for _, entry in group] for group in filed]
@@ -73,7 +74,7 @@ class StagedSets:
             {"kind": "staged", "backend": self._backend, "set": str(staged), "durable": self.durable}
         )
         for entry in itertools.chain(*entries):  # now that a later driver would find them
-            os.makedirs(entry["directory"], exist_ok=True)
+            make_directories(entry["directory"])
             files.write_text(f"{entry['directory']}/{files.ATTEMPT}queued.{entry['nonce']}", "")
         for index, group in enumerate(groups):
             for job in group:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..base.errors import CacheError, ResultNotFoundError
+from ..base.private import make_directories
 from . import files
 from .files import DamagedResultError, Meta
 from .ids import IdTable
@@ -97,7 +98,7 @@ class ClassStore:
         Raises:
             CacheError: The file system takes another class's directory for this one's.
         """
-        os.makedirs(f"{self.directory}/results", exist_ok=True)
+        make_directories(f"{self.directory}/results")
         self._check_name()
         if os.path.exists(self._cleared):
             with locked(self.directory):

@@ -13,6 +13,7 @@ from functools import partial
 
 from ..base.errors import ResultUnreadableError, TaskprocError, UpstreamChangedError
 from ..base.lean import NamedTuple, pickle, struct
+from ..base.private import DIRECTORY_MODE, FILE_MODE, make_directories, opener
 from ..base.script import place_of
 from ..base.telling import told
 
@@ -161,7 +162,7 @@ class ResultWriter(io.RawIOBase):
         body = compress.compress(content) + compress.flush()
         tail = _TAIL.pack(zlib.crc32(content), len(content))
         whole = _header(meta._replace(size=_BODY_AT + len(body) + _TAIL.size)) + body + tail
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         try:
             _write_all(fd, whole)
             if fsync:
@@ -171,7 +172,7 @@ class ResultWriter(io.RawIOBase):
 
     def _spill(self) -> None:
         self._before_open()
-        file: BinaryIO = open(self._path, "wb", buffering=_CHUNK)  # noqa: SIM115 (finish or discard closes it)
+        file: BinaryIO = open(self._path, "wb", _CHUNK, opener=opener)  # noqa: SIM115 (finish or discard closes it)
         file.write(b"\0" * _BODY_AT)
         self._file = file
         self._compress = zlib.compressobj(self._level, zlib.DEFLATED, -15)
@@ -189,7 +190,7 @@ class ResultWriter(io.RawIOBase):
 
 
 def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWriter:
-    """Pickle a value into a fresh writer: with pickle, or with cloudpickle what pickle cannot.
+    """Pickle a value into a fresh writer: with pickle, or by value what has no name.
 
     Raises:
         pickle.PicklingError: Neither can; one sentence with the reason.
@@ -203,11 +204,11 @@ def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWri
     except BaseException:
         writer.discard()
         raise
-    import cloudpickle
+    from ..base import by_value
 
     writer = writer_of()
     try:
-        cloudpickle.Pickler(writer, 5).dump(value)
+        by_value.dump(value, writer)
     except OSError:
         writer.discard()
         raise
@@ -323,11 +324,11 @@ def prepare(directory: str, args: str, deps: Mapping[str, str] | None, nonce: st
     Whatever other attempt was filed there can no longer start, or commit.
     """
     try:
-        os.mkdir(directory)
+        os.mkdir(directory, DIRECTORY_MODE)
     except FileExistsError:
         clean(directory, attempt=nonce)
     except FileNotFoundError:
-        os.makedirs(directory, exist_ok=True)
+        make_directories(directory)
     write_text(f"{directory}/{ARGS}", args)
     if deps:
         _link(directory, deps)
@@ -350,7 +351,7 @@ def clean(directory: str, keep: Sequence[str] = (), attempt: str = "") -> None:
         return
     except NotADirectoryError:
         os.unlink(directory)
-        os.mkdir(directory)
+        os.mkdir(directory, DIRECTORY_MODE)
         return
     for name in sorted(names, key=lambda name: name != RESULT):
         if name not in keep and not (name.startswith(ATTEMPT) and name.endswith(attempt)):
@@ -406,7 +407,7 @@ def remove_result(directory: str) -> None:
 
 def write_text(path: str, text: str) -> None:
     """Write a small text file."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     try:
         _write_all(fd, text.encode("utf-8", "surrogatepass"))
     finally:
@@ -417,10 +418,10 @@ def save_failure(directory: str, nonce: str, failure: Mapping[str, Any], pickled
     """Leave a failed attempt's account: for people, and for the driver."""
     import json
 
-    os.makedirs(directory, exist_ok=True)
+    make_directories(directory)
     for name, content in ((FAILURE_PICKLE, pickled), (FAILURE, json.dumps({"nonce": nonce, **failure}).encode())):
         temporary = f"{directory}/{name}.{os.urandom(8).hex()}.tmp"  # the guards of two processes may tell at once
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb", opener=opener) as file:
             file.write(content)
         os.replace(temporary, f"{directory}/{name}")
 
@@ -481,7 +482,7 @@ def _link(directory: str, deps: Mapping[str, str]) -> None:
         write_text(f"{directory}/{DEPS_FILE}", json.dumps(dict(deps), indent=0))
         return
     links = f"{directory}/{DEPS}"
-    os.mkdir(links)
+    os.mkdir(links, DIRECTORY_MODE)
     for name, target in deps.items():
         os.symlink(f"../../../../{target}", f"{links}/{name}")
 

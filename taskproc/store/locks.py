@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..base.private import FILE_MODE, make_directories
+
 FILE = ".lock"  # in the directory; nobody removes it
 
 
@@ -17,7 +19,7 @@ def locked(directory: str) -> Iterator[None]:
     A file in it is locked, since NFS keeps locks on directories from no other machine. Who may not make that file can
     make no other there, and has nothing to be alone for.
     """
-    os.makedirs(directory, exist_ok=True)
+    make_directories(directory)
     fd = _open(f"{directory}/{FILE}")
     try:
         if fd is not None:
@@ -30,7 +32,7 @@ def locked(directory: str) -> Iterator[None]:
 
 def _open(path: str) -> int | None:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from ..base.errors import TaskprocError
 from ..base.lean import pickle
+from ..base.telling import told
 from .node import Node, located, restore
 
 TYPE_CHECKING = False
@@ -74,7 +75,7 @@ def _portable(error: FailedTaskError) -> dict[str, Any]:
     task, exception = error.task, error.exception
     return {
         "task": task if _can_be_pickled(task) else _StandIn(task),
-        "exception": exception if _can_be_pickled(exception) else RuntimeError(_in_words(exception)),
+        "exception": exception if _can_be_pickled(exception) else RuntimeError(told(exception)),
     }
 
 
@@ -96,10 +97,6 @@ def _stand_in(module: str, name: str, location: Location) -> Node:
 
     cls = types.new_class(name, (Node,), exec_body=lambda body: body.update(given))
     return restore(cls, location)
-
-
-def _in_words(error: BaseException) -> str:
-    return f"{type(error).__qualname__}: {error}"
 
 
 def _can_be_pickled(value: Any) -> bool:

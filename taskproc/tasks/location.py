@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from ..base.private import DIRECTORY_MODE, make_directories
 from ..store import files
 
 TYPE_CHECKING = False
@@ -66,11 +67,11 @@ class Location:
             self.on_touch()
         path = _path(self.directory, files.DATA)
         try:
-            path.mkdir()
+            path.mkdir(DIRECTORY_MODE)
         except FileExistsError:
             pass
         except FileNotFoundError:
-            path.mkdir(parents=True, exist_ok=True)
+            make_directories(str(path))
         return path
 
     def load_result(self) -> Any:

@@ -20,6 +20,9 @@ the nearest directory above it that has one:
 
     [limits]
     download = 2
+
+    [worker]
+    setup = "mymodule:setup"    # called once in each worker process, before its first task
 """
 from __future__ import annotations
 
@@ -87,6 +90,7 @@ class Settings:
         limits: How many tasks may run at once, per channel or task name.
         profiles: The profiles by name.
         backend_options: Options for every task on a backend, by the backend's name.
+        worker_setup: A function, as `module:name`, that each worker process calls before its first task.
         file: The settings file that was read.
     """
 
@@ -104,6 +108,7 @@ class Settings:
     limits: Mapping[str, int] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     backend_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    worker_setup: str | None = None
     file: Path | None = None
 
 
@@ -450,6 +455,18 @@ def _read_profiles(file: Path, key: str, value: Any) -> tuple[str, Any]:
     return "profiles", profiles
 
 
+def _read_worker(file: Path, key: str, value: Any) -> tuple[str, Any]:
+    table = _typed(file, key, value, dict, "a table")
+    for name in table:
+        if name != "setup":
+            _fail(file, f"there is no setting '{key}.{name}'; it is '{key}.setup'")
+    hook = _typed(file, f"{key}.setup", table.get("setup"), str, 'a function such as "mymodule:setup"')
+    module, _, name = hook.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
+        _fail(file, f'{key}.setup = {hook!r} is not a function such as "mymodule:setup"')
+    return "worker_setup", hook
+
+
 _READERS: dict[str, Callable[[Path, str, Any], tuple[str, Any]]] = {
     "backend": _read_backend,
     "backends": _read_backends,
@@ -465,6 +482,7 @@ _READERS: dict[str, Callable[[Path, str, Any], tuple[str, Any]]] = {
     "profile": _read_profiles,
     "store": _read_store,
     "trust_cache": _read_flag,
+    "worker": _read_worker,
 }
 
 

@@ -32,6 +32,7 @@ from ..tasks.in_use import current_cache
 from ..tasks.settings import load_settings
 from ..work.command import serve_command
 from ..work.handover import forget_context, note_own_context, write_context
+from ..work.setup import describe
 from .clauses import ContractBroken, breach, require
 from .recorder import Recorder
 from .tasks import Count
@@ -76,8 +77,9 @@ class Bench:
         settings, cache = load_settings(), current_cache()
         plan = make_plan(Count(*tasks), RunRequest(force=True), settings, cache)
         self._run = RunDirectory(cache.runs, "a conformance test")
-        write_context(self._run.context, os.path.dirname(cache.root), self._run.run, False)
-        note_own_context(self._run.context, False)
+        setup = describe(settings.worker_setup)
+        write_context(self._run.context, os.path.dirname(cache.root), self._run.run, False, setup)
+        note_own_context(self._run.context, False, setup)
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
         found = Plugins([*settings.plugins, *plugins], profiles=settings.profiles)
         self._places = Places(plan.graph, found, BackendChoice(settings, name, {}, options))

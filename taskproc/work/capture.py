@@ -6,9 +6,13 @@ import sys
 from collections.abc import Callable
 
 from ..base.lean import Lock
+from ..base.private import FILE_MODE, make_directories
 from ..store.files import STDERR, STDOUT
+from .surroundings import Surroundings
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NAMES = {1: STDOUT, 2: STDERR}
 
@@ -24,7 +28,7 @@ class DescriptorCapture:
     """
 
     def __init__(self, scratch: str) -> None:
-        os.makedirs(scratch, exist_ok=True)
+        make_directories(scratch)
         flush()
         # Containers on one machine may share its name, and each has a process of its own with number 1.
         own = f"{os.uname().nodename}-{os.getpid()}-{os.urandom(8).hex()}"
@@ -32,6 +36,7 @@ class DescriptorCapture:
         self._lock = Lock()
         self._delivered: set[int] = set()
         self._target: Callable[[], str] | None = None
+        self._surroundings: Surroundings | None = None
         for fd in NAMES:
             self._renew(fd)
 
@@ -43,13 +48,20 @@ class DescriptorCapture:
         with self._lock:
             self._target = target
 
+    def note_surroundings(self) -> None:
+        """Look at the process as the task finds it, once its module is imported; `end` puts back what it changes."""
+        if self._surroundings is None or not self._surroundings.hold():
+            self._surroundings = Surroundings()
+
     def any_output(self) -> bool:
         """Whether the task has written anything so far."""
         flush()
         return bool(self._delivered) or any(self._size(fd) != 0 for fd in NAMES)
 
     def end(self) -> None:
-        """End a task: bring its output to its directory."""
+        """End a task: put back what it changed, and bring its output to its directory."""
+        if self._surroundings is not None:
+            self._surroundings.put_back()
         flush()
         with self._lock:
             for fd in NAMES:
@@ -91,7 +103,7 @@ class DescriptorCapture:
 
     def _renew(self, fd: int) -> None:
         path = self._scratch[fd]
-        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, FILE_MODE)
         if new != fd:
             os.dup2(new, fd)
             os.close(new)
@@ -108,7 +120,8 @@ class DescriptorCapture:
 
 def flush() -> None:
     """Write out what Python, and C, still hold of the output."""
-    for stream in (sys.stdout, sys.stderr):
+    streams: list[Any] = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]  # a task may have replaced the first
+    for stream in streams:
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):

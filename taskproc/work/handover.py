@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..base.errors import ResultNotFoundError, TaskprocError
 from ..base.lean import NamedTuple, pickle
+from ..base.private import opener
 from ..base.telling import told
 from ..base.version import __version__
 from ..store import cache, files
 from ..tasks.location import Location
 from ..tasks.requires import PRIVATE
+from .driver_main import DriverMain, enter_main, why_missing
+from .setup import set_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ class Assignment(NamedTuple):
         filed: Whether the attempt must be claimed by renaming its file in the instance directory.
         prefix: The prefix command to put before the worker.
         timeout: Seconds that the attempt may take.
+        main: What the driver's `__main__` is read from: the driver's process, which has it, and the files.
     """
 
     nonce: str
@@ -68,6 +72,7 @@ class Assignment(NamedTuple):
     filed: bool
     prefix: str
     timeout: float | None
+    main: tuple[str, ...] = ()
 
     @property
     def directory(self) -> str:
@@ -148,12 +153,12 @@ class ChangedResult:
 
 
 class ClassRef(NamedTuple):
-    """Names a class in any process: by the object itself here, by import elsewhere, or from a bundle."""
+    """Names a class in any process: by the object itself here, by import elsewhere, or in the driver's `__main__`."""
 
     module: str
     qualname: str
     token: str
-    bundle: str
+    nameless: bool
 
 
 def register_here(cls: type) -> str:
@@ -163,9 +168,14 @@ def register_here(cls: type) -> str:
         from weakref import WeakValueDictionary
 
         _here = WeakValueDictionary()
-    token = f"{_process}-{os.getpid()}-{id(cls)}"  # with the number: a fork has other objects where ours are
+    token = f"{this_process()}-{id(cls)}"
     _here[token] = cls
     return token
+
+
+def this_process() -> str:
+    """Name this process; a fork of it, which has other objects where ours are, has another name."""
+    return f"{_process}-{os.getpid()}"
 
 
 def read_payload(payload: bytes) -> tuple[Assignment, bytes]:
@@ -176,6 +186,9 @@ def read_payload(payload: bytes) -> tuple[Assignment, bytes]:
 
 def restore_task(assignment: Assignment, body: bytes, on_touch: Callable[[], object]) -> Node:
     """Make the task to run, on its worker."""
+    process, *bundle = assignment.main or ("",)
+    if bundle and process != this_process():
+        enter_main(bundle)
     ref: ClassRef
     ref, attributes, requirements = _unpickle_body(body)
     cls = _resolve(ref)
@@ -195,7 +208,9 @@ def restore_task(assignment: Assignment, body: bytes, on_touch: Callable[[], obj
     return task
 
 
-def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: Sequence[str] = ()) -> None:
+def write_context(
+    path: str, cache_dir: str, run: str, fsync: bool, setup: Mapping[str, Any], ancestors: Sequence[str] = ()
+) -> None:
     """Write down, once per run, what a worker needs to know of its driver.
 
     Args:
@@ -203,6 +218,7 @@ def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: S
         cache_dir: The cache that the driver uses.
         run: The run's name.
         fsync: Whether a result must reach the disk before it counts.
+        setup: What the script has set up, as `setup.describe` writes it down.
         ancestors: The digests of the tasks that this run is nested in, outermost first.
     """
     context = {
@@ -216,9 +232,10 @@ def write_context(path: str, cache_dir: str, run: str, fsync: bool, ancestors: S
         "fsync": fsync,
         "ancestors": list(ancestors),
         "pid": os.getpid(),
+        "setup": setup,
     }
-    with open(path, "wb") as file:  # any Python from 3.8 on can read it, to see that it is not the driver's
-        pickle.dump(context, file, 4)
+    with open(path, "wb", opener=opener) as file:
+        pickle.dump(context, file, 4)  # any Python from 3.8 on can read it, to see that it is not the driver's
 
 
 _applied: dict[str, dict[str, Any]] = {}
@@ -252,13 +269,14 @@ def apply_context(path: str) -> dict[str, Any]:
         except OSError as error:
             msg = f"the driver's working directory {context['cwd']} cannot be entered here: {error.strerror}"
             raise TaskprocError(msg) from error
+    set_up(context["setup"])
     _applied[path] = context
     return context
 
 
-def note_own_context(path: str, fsync: bool, ancestors: Sequence[str] = ()) -> None:
+def note_own_context(path: str, fsync: bool, setup: Mapping[str, Any], ancestors: Sequence[str] = ()) -> None:
     """Say that the run with this context is driven from this process, so that nothing needs to be applied."""
-    _applied[path] = {"fsync": fsync, "ancestors": list(ancestors)}
+    _applied[path] = {"fsync": fsync, "setup": setup, "ancestors": list(ancestors)}
 
 
 def forget_context(path: str) -> None:
@@ -267,14 +285,13 @@ def forget_context(path: str) -> None:
 
 
 _here: WeakValueDictionary[str, type] | None = None
-_bundles: dict[str, dict[str, type]] = {}
 
 
 def _unpickle_body(body: bytes) -> Any:
     try:
         return pickle.loads(body)
     except Exception as error:
-        msg = f"the task cannot be unpickled on its worker: {told(error)}"
+        msg = f"the task cannot be unpickled on its worker: {why_missing(error) or told(error)}"
         raise TaskprocError(msg) from error
 
 
@@ -282,31 +299,22 @@ def _resolve(ref: ClassRef) -> type[Node]:
     cls: Any = _here and _here.get(ref.token)
     if cls is not None:
         return cls  # type: ignore[no-any-return]  # what was registered
-    if ref.bundle:
-        return _read_bundle(ref.bundle)[ref.qualname]
+    main = sys.modules["__main__"]
+    if ref.nameless and isinstance(main, DriverMain):
+        return main.find(ref.token, ref.qualname)
     try:
         __import__(ref.module)  # importlib would have to be imported first
         cls = sys.modules[ref.module]
     except Exception as error:
         msg = f"the module {ref.module!r} cannot be imported on the worker: {told(error)}"
         raise TaskprocError(msg) from error
-    for part in ref.qualname.split("."):
-        cls = getattr(cls, part)
+    try:
+        for part in ref.qualname.split("."):
+            cls = getattr(cls, part)
+    except AttributeError as error:
+        msg = why_missing(error) or f"{ref.qualname} is not there on the worker: {told(error)}"
+        raise TaskprocError(msg) from error
     return cls  # type: ignore[no-any-return]  # a task class by name
-
-
-def _read_bundle(path: str) -> dict[str, type]:
-    bundle = _bundles.get(path)
-    if bundle is None:
-        with open(path, "rb") as file:
-            unpickler = pickle.Unpickler(file)
-            bundle = _bundles[path] = unpickler.load()
-            main = sys.modules["__main__"]
-            # Results name these classes as __main__.X, so they must be found under that name here too.
-            for name, cls in unpickler.load().items():
-                if not hasattr(main, name):
-                    setattr(main, name, cls)
-    return bundle
 
 
 def _cwd() -> str:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -19,10 +20,12 @@ class ThreadCapture:
     """
 
     def __init__(self, target: Callable[[], str]) -> None:
+        self.is_open = False
         self._target = target
         self._files: dict[int, TextIO] = {}
 
     def __enter__(self) -> ThreadCapture:
+        self.is_open = True
         _route.enter(self)
         return self
 
@@ -30,6 +33,7 @@ class ThreadCapture:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _route.leave()
+        self.is_open = False
         for file in self._files.values():
             try:
                 file.close()
@@ -62,7 +66,7 @@ class _Stream(io.TextIOBase):
         self.original = original
 
     def _current(self) -> Any:
-        capture = getattr(_route.local, "capture", None)
+        capture = _route.capture()
         return self.original if capture is None else capture.file(self._fd)
 
     def write(self, text: str) -> int:
@@ -73,12 +77,12 @@ class _Stream(io.TextIOBase):
         return written
 
     def flush(self) -> None:
-        capture = getattr(_route.local, "capture", None)
+        capture = _route.capture()
         if capture is None or capture.has_file(self._fd):
             self._current().flush()
 
     def close(self) -> None:
-        if getattr(_route.local, "capture", None) is not None:
+        if _route.capture() is not None:
             self._current().close()
 
     def __getattribute__(self, name: str) -> Any:
@@ -88,7 +92,10 @@ class _Stream(io.TextIOBase):
 
 
 class _Route:
-    """Puts the streams in place while any thread captures, and takes them away after the last one."""
+    """Puts the streams in place while any thread captures, and takes them away after the last one.
+
+    What a script's logging writes to them, and what threads that a task starts print, goes the same way.
+    """
 
     def __init__(self) -> None:
         self.local = threading.local()
@@ -96,6 +103,12 @@ class _Route:
         self._active = 0
         self._originals: tuple[Any, ...] = ()
         self._streams: tuple[Any, Any] = (None, None)
+        self._logs: list[tuple[Any, Any]] = []
+
+    def capture(self) -> ThreadCapture | None:
+        """Give what this thread's output goes to, if that is not the process's own."""
+        capture: ThreadCapture | None = getattr(self.local, "capture", None)
+        return capture if capture is not None and capture.is_open else None
 
     def enter(self, capture: ThreadCapture) -> None:
         with self._lock:
@@ -104,6 +117,8 @@ class _Route:
                     self._originals = (sys.stdout, sys.stderr)
                     self._streams = (_Stream(1, sys.stdout), _Stream(2, sys.stderr))
                 sys.stdout, sys.stderr = self._streams
+                self._redirect_logs()
+                threading.Thread.start = _start_with_capture  # type: ignore[method-assign, assignment]
             self._active += 1
         self.local.outer = (getattr(self.local, "capture", None), getattr(self.local, "outer", None))
         self.local.capture = capture
@@ -117,6 +132,38 @@ class _Route:
                     sys.stdout = self._originals[0]
                 if sys.stderr is self._streams[1]:
                     sys.stderr = self._originals[1]
+                for handler, stream in self._logs:
+                    if isinstance(handler.stream, _Stream):
+                        handler.setStream(stream)
+                if threading.Thread.start is _start_with_capture:
+                    threading.Thread.start = _start  # type: ignore[method-assign]
+
+    def _redirect_logs(self) -> None:
+        """Have handlers that write to the streams' originals write to the streams."""
+        self._logs = []
+        for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
+            for handler in getattr(logger, "handlers", ()):
+                for original, stream in zip(self._originals, self._streams, strict=True):
+                    if isinstance(handler, logging.StreamHandler) and handler.stream is original:
+                        self._logs.append((handler, original))
+                        handler.setStream(stream)
 
 
+def _start_with_capture(thread: threading.Thread) -> None:
+    """Start a thread whose output goes where that of the thread goes which starts it."""
+    capture = _route.capture()
+    if capture is None:
+        _start(thread)
+        return
+    run = thread.run
+
+    def run_captured() -> None:
+        _route.local.capture = capture
+        run()
+
+    thread.run = run_captured  # type: ignore[method-assign]
+    _start(thread)
+
+
+_start = threading.Thread.start
 _route = _Route()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..base.ended import Ended, of_process
 from ..base.errors import PrefixError, WorkerDiedError
 from ..base.exit_status import signal_name
+from ..base.private import DIRECTORY_MODE, make_directories, opener
 from ..base.processes import end_process_trees
 from ..base.telling import told
 from ..store import files
@@ -47,11 +48,12 @@ def run_apart(assignment: Assignment, body: bytes, on_nested: Callable[[], None]
     attempt = Attempt(inner, b"")
     place = f"{os.path.dirname(assignment.context)}/apart/{assignment.nonce}"
     try:
-        os.makedirs(place)
+        make_directories(os.path.dirname(place))
+        os.mkdir(place, DIRECTORY_MODE)
     except FileExistsError:
         return Ended("lost", "another copy of this worker has begun the attempt")
     try:
-        with open(f"{place}/{_PAYLOAD}", "wb") as file:
+        with open(f"{place}/{_PAYLOAD}", "wb", opener=opener) as file:
             file.write(pickle.dumps((inner, body), 5))
         if not assignment.filed:
             attempt.begin_filed()

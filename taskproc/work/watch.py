@@ -6,6 +6,7 @@ import time
 
 from ..base.errors import TaskTimeoutError
 from ..base.lean import Lock, start_thread
+from ..base.private import FILE_MODE
 from ..base.telling import told
 from . import worker
 from .worker import Attempt
@@ -162,5 +163,5 @@ def hold_run(run_directory: str) -> None:
     """Show other drivers that a worker of this run lives, for as long as it does."""
     import fcntl
 
-    fd = os.open(f"{run_directory}/workers.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    fd = os.open(f"{run_directory}/workers.lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
     fcntl.flock(fd, fcntl.LOCK_SH)

@@ -11,12 +11,15 @@ from collections.abc import Callable
 
 from ..base import memory
 from ..base.ended import Ended
-from ..base.errors import TaskprocError
+from ..base.errors import TaskDefinitionError, TaskprocError
 from ..base.lean import ContextVar, Lock, pickle
+from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
 from ..store.files import Meta
+from .driver_main import why_missing
 from .handover import apply_context, restore_task
+from .setup import call_hook, set_up_thread
 from .texts import check_texts
 
 TYPE_CHECKING = False
@@ -198,7 +201,7 @@ class Attempt:
 
     def begin_filed(self) -> None:
         """File the attempt as one that has begun, where nobody else has filed it."""
-        os.makedirs(self.directory, exist_ok=True)
+        make_directories(self.directory)
         files.write_text(self._file("running"), "")
 
     def let_go(self) -> None:
@@ -231,9 +234,8 @@ class Attempt:
         return Ended(reason=reason, exit_code=1, host=os.uname().nodename)
 
     def _run_with_descriptors(self) -> Ended:
-        if descriptors is None:  # somebody else's process, which goes on to other work
-            with CapturedDescriptors(os.path.dirname(self.assignment.context)):
-                return self._run_with_descriptors()
+        if descriptors is None:
+            return self._run_as_guest()
         global at_hand
         outer, at_hand = at_hand, self
         descriptors.begin(self.touch)
@@ -243,23 +245,41 @@ class Attempt:
             descriptors.end()
             at_hand = outer
 
+    def _run_as_guest(self) -> Ended:
+        """Run the task in somebody else's process, and leave that as it was."""
+        main = sys.modules["__main__"]
+        try:
+            with CapturedDescriptors(os.path.dirname(self.assignment.context)):
+                return self._run_with_descriptors()
+        finally:
+            sys.modules["__main__"] = main
+
     def _run(self) -> Ended:
         assignment = self.assignment
         try:
             if not assignment.packed or not assignment.fresh:
                 self.touch()
-            self._fsync = bool(apply_context(assignment.context).get("fsync"))
+            context = apply_context(assignment.context)
+            self._fsync = bool(context.get("fsync"))
+            call_hook(context["setup"])
             task = restore_task(assignment, self._body, self.touch)
             check_texts(assignment, task)
+            if self.capture != "none":  # else it runs in the driver's own thread, which is as it should be
+                set_up_thread(context["setup"])
+            if descriptors is not None and at_hand is self:
+                descriptors.note_surroundings()
             self.started = time.perf_counter()
             value = task.run_task()
             seconds = time.perf_counter() - self.started
             check_texts(assignment, task)
         except BaseException as error:
+            failure = _as_failure(error)
             text = _readable_traceback(error)
+            if isinstance(failure, TaskDefinitionError) and failure is not error:
+                text += f"{told(failure)}\n"
             _try_to_print(text)
             with keeping:
-                return self.fail(_as_failure(error), text)
+                return self.fail(failure, text)
         try:
             with keeping:
                 return self._commit(value, seconds)
@@ -314,7 +334,6 @@ def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
     """Give the exception that an attempt raised, with its traceback as its cause."""
     try:
         error: BaseException = pickle.loads(pickled)
-        str(error)  # whoever tells of it does so; one that has no text is told by its name
     except Exception:
         error = RuntimeError(f"{failure.get('type')}: {failure.get('message')}")
     BaseException.__setattr__(error, "__cause__", RemoteTraceback(failure.get("traceback", "")))  # frozen ones, too
@@ -324,6 +343,8 @@ def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
 def _as_failure(error: BaseException) -> BaseException:
     if isinstance(error, SystemExit):
         return TaskprocError(f"the task called sys.exit({error.code!r}); a task ends by returning its result")
+    if reason := why_missing(error):
+        return TaskDefinitionError(reason)
     return error
 
 
@@ -352,11 +373,11 @@ def _pickled_exception(error: BaseException, text: str) -> bytes:
     except Exception:
         pass
     try:
-        import cloudpickle
+        from ..base import by_value
 
-        data = cloudpickle.dumps(error, 5)
+        data = by_value.dumps(error)
         if isinstance(pickle.loads(data), BaseException):
-            return bytes(data)
+            return data
     except Exception:
         pass
     return pickle.dumps(RuntimeError(told(error)), 5)

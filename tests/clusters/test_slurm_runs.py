@@ -404,3 +404,33 @@ print(Hungry().run_graph(backend="slurm"))
         )
 
         assert done.out.strip() == "fed"
+
+
+def test_what_a_script_defines_and_sets_up_is_there_on_slurm(home: Home) -> None:
+    home.path("taskproc.toml").write_text(_SETTINGS + '\n[worker]\nsetup = "mine:setup"\n')
+    home.path("mine.py").write_text("calls = []\ndef setup(): calls.append(1)\n")
+    done = home.run(
+        """
+import decimal, enum, mine
+decimal.getcontext().prec = 5
+class Color(enum.Enum):
+    RED = 1
+class Outer:
+    class Inner: pass
+class Paint(TaskBase):
+    def __init__(self):
+        self.numbers = {Color.RED: 3}
+    def run_task(self):
+        return self.numbers[Color.RED], Outer.Inner(), str(decimal.Decimal(1) / 3), len(mine.calls), lambda: 1
+class Look(TaskBase):
+    painted: Requires
+    def __init__(self):
+        self.painted = Paint()
+    def run_task(self):
+        number, inner, third, calls, _ = self.painted
+        return number, isinstance(inner, Outer.Inner), third, calls
+print(Look().run_graph(backend="slurm"))
+"""
+    )
+
+    assert done.out.strip() == "(3, True, '0.33333', 1)"

@@ -79,7 +79,7 @@ def test_reference_names_every_setting_and_variable() -> None:
     page = (DOCS / "reference/settings.md").read_text(encoding="utf-8")
     from taskproc.tasks import settings
 
-    tables = {"backends": "backends.NAME", "profile": "profile.NAME"}
+    tables = {"backends": "backends.NAME", "profile": "profile.NAME", "worker": "worker.setup"}
     missing = [key for key in settings._READERS if f"`{tables.get(key, key)}`" not in page]
     missing += [variable for variable in settings._ALL_VARIABLES if f"`{variable}`" not in page]
 

@@ -125,6 +125,21 @@ def test_an_error_without_words_and_one_of_many_lines(taskproc: Command) -> None
     assert "exception  AssertionError\n" in taskproc("tasks.py", "-e", "Silent").err
 
 
+def test_an_error_whose_text_fails_is_told_by_its_name(taskproc: Command) -> None:
+    taskproc.file(
+        """
+        from taskproc import TaskBase
+        class Odd(Exception):
+            def __str__(self):
+                return self.missing
+        class Main(TaskBase):
+            def run_task(self):
+                raise Odd("x")
+        """
+    )
+    assert "exception  Odd: (its text cannot be had: its __str__ raised AttributeError)" in taskproc("tasks.py").err
+
+
 def test_a_dead_worker_is_told_with_its_signal(taskproc: Command) -> None:
     taskproc.file(
         """

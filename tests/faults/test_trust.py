@@ -110,6 +110,37 @@ def test_what_a_run_makes_has_the_modes_of_the_umask(cache: Path):
     assert not [path for path in [cache, *cache.rglob("*")] if path.lstat().st_mode & 0o027 and not path.is_symlink()]
 
 
+@pytest.mark.parametrize("backend", ["process", "prefix", "thread"])
+def test_with_a_umask_of_nothing_a_run_makes_nothing_that_everybody_may_replace(run_script: ScriptRunner, backend: str):
+    text = f"""
+    import os
+    from taskproc import FailedTaskError, TaskBase
+    os.umask(0)
+    class Large(TaskBase):
+        def run_task(self):
+            self.task_directory
+            return os.urandom(100_000)
+    class Small(TaskBase, store="packed"):
+        def run_task(self):
+            return 1
+    class Fails(TaskBase):
+        def run_task(self):
+            raise ValueError
+    for task in (Large(), Small(), Fails()):
+        try:
+            task.run_graph(backend={backend!r})
+        except FailedTaskError:
+            pass
+    """
+    run_script(text)
+    run_script(text)
+    cache = run_script.cache
+    open_to_all = [
+        path for path in [cache, *cache.rglob("*")] if path.lstat().st_mode & 0o002 and not path.is_symlink()
+    ]
+    assert {path.name for path in open_to_all} <= {"run.json", "outline.json.gz", "jobs.json", "stderr.txt"}
+
+
 def test_looking_unpickles_nothing(
     full: Path, tmp_path: Path, run_script: ScriptRunner, monkeypatch: pytest.MonkeyPatch
 ):

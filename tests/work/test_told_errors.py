@@ -62,5 +62,13 @@ def test_task_fails_by_what_it_raised_and_is_tried_again(backend: str, how: str,
     assert name in str(caught.value.exception.__cause__)
 
 
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("backend", ["process", "thread", "prefix"])
+def test_exception_without_words_reaches_the_driver_as_what_it_is(backend: str, tmp_path: Path):
+    with pytest.raises(FailedTaskError) as caught:
+        Fails("HasNoText", str(tmp_path / "tries")).run_graph(backend=backend)
+    assert type(caught.value.exception) is HasNoText
+
+
 def test_exception_without_words_is_told_by_its_name():
     assert told(HasNoText()) == "HasNoText: (its text cannot be had: its __str__ raised ZeroDivisionError)"
