@@ -81,18 +81,16 @@ class Packer:
 
     def _pickle(self, body: Any, task: Node) -> bytes:
         buffer = io.BytesIO()
+        pickler = _ByName(buffer, self._found)
         try:
-            pickler = _ByName(buffer, self._found)
             pickler.dump(body)
-            self._need(pickler.of_main)
-            return buffer.getvalue()
+            data, names = buffer.getvalue(), pickler.of_main
         except (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError):
-            pass
-        try:
-            data, names = _dumps_linked(body)
-        except Exception as error:
-            msg = f"{task!r} cannot be pickled for its worker: {_culprit(task)}{told(error)}"
-            raise TaskDefinitionError(msg) from error
+            try:
+                data, names = _dumps_linked(body)
+            except Exception as error:
+                msg = f"{task!r} cannot be pickled for its worker: {_culprit(task)}{told(error)}"
+                raise TaskDefinitionError(msg) from error
         self._need(names)
         return data
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..base.errors import SourceChangedError
 from ..base.lean import NamedTuple, pickle
+from ..base.private import opener
 from ..base.script import counts_as, script_name
 from ..tasks.loaded import Loaded, hand_over, loaded, look_at_modules
 
@@ -44,7 +45,7 @@ class Texts(NamedTuple):
 
 def write_texts(run_directory: str, texts: Texts, whole: Mapping[str, bytes]) -> None:
     """Write down what a driver has read, and behind it the whole texts, which few workers want."""
-    with open(f"{run_directory}/{FILE}", "wb") as file:
+    with open(f"{run_directory}/{FILE}", "wb", opener=opener) as file:
         pickle.dump(tuple(texts), file, 4)
         pickle.dump(dict(whole), file, 4)
 
