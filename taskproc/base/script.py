@@ -60,7 +60,7 @@ def _by_spec(main: object) -> str:
 
 def _by_file(main: object) -> str:
     file = getattr(main, "__file__", None)
-    return module_and_root(file)[0] if file and file != "<stdin>" else ""
+    return module_and_root(file)[0] if file and not file.startswith("<") else ""  # `<stdin>` is no file
 
 
 def _by_notebook(main: object) -> str:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -16,7 +15,6 @@ from ..tasks.source.files import as_if, is_installed, is_standard, noting, read_
 from ..tasks.source.proof import doubt, former_users
 
 _WAYS_OUT = "Load it again (importlib.reload, also whatever imports from it), or start again."
-_reading = threading.RLock()
 
 
 class Asked(NamedTuple):
@@ -67,28 +65,27 @@ def read_texts(asked: Mapping[type, Asked], *, helpers: bool, files: bool) -> Re
     Raises:
         SourceChangedError: What is loaded is not what a file says, and a worker would run something else.
     """
-    with _reading:
+    with noting() as noted:
         look_at_modules()
         for cls, one in asked.items():
             _refuse_former(cls, one.config.loaded)
-        with noting() as noted:
-            sources = _sources(asked, helpers=helpers, files=files)
+        reader = SourceReader(Node, helpers=helpers, files=files)
+        sources = _sources(reader, asked)
         own = sorted(file for file in noted if not is_installed(file) and not is_standard(file))
         known = [one for one in map(loaded, own) if one is not None]
-        _refuse_doubtful(known, own)
+        _refuse_doubtful(reader, known, own)
         script = getattr(sys.modules["__main__"], "__file__", None)
         by_name = [one for one in known if module_of(one.file) is not None and one.file != script]
         changed = {one.file: text for one in by_name if (text := one.other_text()) is not None}
         if changed:
             with as_if(changed):
-                _refuse_changed(changed, sources, _sources(asked, helpers=helpers, files=files))
+                _refuse_changed(changed, sources, _sources(SourceReader(Node, helpers=helpers, files=files), asked))
         scripts = {one.file: one.text for one in known if one not in by_name}
         texts = {file: read_file(file).text for file in own if file not in scripts}
         return Read(sources, texts, scripts, asked, helpers, files)
 
 
-def _sources(asked: Mapping[type, Asked], *, helpers: bool, files: bool) -> dict[type, str | None]:
-    reader = SourceReader(Node, helpers=helpers, files=files)
+def _sources(reader: SourceReader, asked: Mapping[type, Asked]) -> dict[type, str | None]:
     return {cls: reader.text(cls, one.values, one.upstreams) for cls, one in asked.items()}
 
 
@@ -103,9 +100,9 @@ def _refuse_former(cls: type, text: Loaded | None) -> None:
         raise SourceChangedError(msg)
 
 
-def _refuse_doubtful(known: Iterable[Loaded], files: Iterable[str]) -> None:
+def _refuse_doubtful(reader: SourceReader, known: Iterable[Loaded], files: Iterable[str]) -> None:
     for one in known:
-        why = doubt(one)
+        why = doubt(one, reader.may_be_set)
         if why:
             msg = f"{os.path.basename(one.file)} is not on the disk as it was loaded ({why}). {_WAYS_OUT}"
             raise SourceChangedError(msg)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _handed_over = object()  # in the place of a module's spec, for a text that another process has loaded
+_TICK = 0.01  # seconds: how exactly a process's beginning is known
 _SLACK = 2.0  # seconds by which the clock of a file's machine may lag behind ours
 
 
@@ -28,20 +29,25 @@ class Loaded:
         file: Its path, as its code has it.
         text: Its bytes.
         code: The code of its module, if it was seen while that ran.
-        recent: Whether the file was written since this process began, so that the text may not be what runs.
+        recent: Whether the file may have been written since this process began, so that the text may not be what runs.
+        is_newer: Whether it surely was, by this machine's clock.
         fits_bytecode: Whether the bytecode beside it, if there is any, is that of a file of this time and size.
         doubt: Why it is not what runs; empty if it is, None until somebody has looked.
         parsed: The text as parsed, once somebody asked for it.
     """
 
-    __slots__ = ("_spec", "_stamp", "code", "digest", "doubt", "file", "fits_bytecode", "parsed", "recent", "text")
+    __slots__ = (
+        "_spec", "_stamp", "code", "digest", "doubt", "file", "fits_bytecode", "is_newer", "parsed", "recent", "text",
+    )  # fmt: skip
 
     def __init__(self, file: str, text: bytes, status: os.stat_result, code: CodeType | None, spec: Any) -> None:
         self.file = file
         self.text = text
         self.code = code
         self.digest = text_digest(text)
-        self.recent = max(status.st_mtime, status.st_ctime) >= _began - _SLACK
+        written = max(status.st_mtime, status.st_ctime)
+        self.recent = written >= _began - _SLACK
+        self.is_newer = written > _began + _TICK
         self.doubt: str | None = None if self.recent else ""
         self.fits_bytecode = True
         self.parsed: Any = None
@@ -120,11 +126,13 @@ def hand_over(file: str, text: bytes) -> None:
 
 def look_at_modules() -> None:
     """Learn which modules are loaded by now, and from which files."""
-    _modules.clear()
+    global _modules
+    found: dict[str, ModuleType] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__dict__", {}).get("__file__")
         if type(file) is str:
-            _modules.setdefault(file, module)  # a script that is imported by its name, too, counts as the script
+            found.setdefault(file, module)  # a script that is imported by its name, too, counts as the script
+    _modules = found
 
 
 def module_of(file: str) -> ModuleType | None:

@@ -13,7 +13,7 @@ from ..base.errors import SourceChangedError
 from ..base.lean import NamedTuple, pickle
 from ..base.private import opener
 from ..base.script import counts_as, script_name
-from ..tasks.loaded import Loaded, hand_over, loaded, look_at_modules
+from ..tasks.loaded import Loaded, hand_over, loaded, look_at_modules, text_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +77,30 @@ def check_texts(assignment: Assignment, task: Node) -> None:
         )
         raise SourceChangedError(msg)
     _same[run_directory, assignment.name] = len(sys.modules)
+
+
+def refuse_edited(assignment: Assignment) -> None:
+    """Say that a task cannot be loaded because its code has been edited, if it has: half of an edit may not work.
+
+    Raises:
+        SourceChangedError: Another text than its driver's lies on the disk.
+    """
+    edited = [file for file, (digest, _) in _read(os.path.dirname(assignment.context)).digests.items()
+              if _on_disk(file, digest) != digest]  # fmt: skip
+    if edited:
+        msg = (
+            f"{' and '.join(map(os.path.basename, edited))} changed since the driver has read the source of "
+            f"{assignment.name}, and cannot be loaded as it is now: nothing was run. Run again when it can."
+        )
+        raise SourceChangedError(msg)
+
+
+def _on_disk(file: str, otherwise: bytes) -> bytes:
+    try:
+        with open(file, "rb") as stream:
+            return text_digest(stream.read())
+    except OSError:
+        return otherwise
 
 
 _same: dict[tuple[str, str], int] = {}  # how many modules there were when all was well

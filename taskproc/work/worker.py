@@ -20,7 +20,7 @@ from ..store.files import Meta
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread
-from .texts import check_texts
+from .texts import check_texts, refuse_edited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -262,7 +262,11 @@ class Attempt:
             context = apply_context(assignment.context)
             self._fsync = bool(context.get("fsync"))
             call_hook(context["setup"])
-            task = restore_task(assignment, self._body, self.touch)
+            try:
+                task = restore_task(assignment, self._body, self.touch)
+            except TaskprocError:
+                refuse_edited(assignment)
+                raise
             check_texts(assignment, task)
             if self.capture != "none":  # else it runs in the driver's own thread, which is as it should be
                 set_up_thread(context["setup"])

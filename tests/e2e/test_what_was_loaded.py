@@ -174,3 +174,37 @@ def test_worker_that_has_another_text_than_its_driver_refuses(run_script: Script
 def test_worker_takes_an_edit_that_says_nothing_else(run_script: ScriptRunner):
     run_script.write(PIPELINE.replace("return 5000", "return 1000  # one thousand"), "pipeline.py")
     assert run_script(RUN).out == "1000\n"
+
+
+def test_half_of_an_edit_is_no_failure_of_the_task(run_script: ScriptRunner):
+    run_script.write(PIPELINE.replace("return 5000", "return ("), "pipeline.py")
+    ended = run_script(RUN, check=False)
+    assert "pipeline.Step, and cannot be loaded as it is now: nothing was run" in ended.err
+    assert not list(run_script.cache.rglob("failure.json"))
+    run_script.write(PIPELINE, "pipeline.py")
+    assert run_script(RUN, check=False).err
+    assert run_script(RUN).out == "5000\n"
+
+
+def test_constant_that_code_sets_in_memory_is_no_edit(lab: ScriptRunner):
+    text = f"""{EDIT}
+edit("helpers.py", "AMOUNT", "SHIFT")
+import helpers, steps
+helpers.SHIFT = 7
+print(steps.Step(2).run_graph(backend="thread"))
+"""
+    assert lab(text).out == "9\n"
+
+
+@pytest.mark.parametrize("backend", ["process", "thread"])
+def test_cell_that_runs_again_counts_for_what_needs_its_class(run_script: ScriptRunner, backend: str):
+    pytest.importorskip("IPython")
+    cells = [
+        "from taskproc import Requires, TaskBase\nclass T(TaskBase):\n    def run_task(self): return 1",
+        "class U(TaskBase):\n    t: Requires[int]\n    def __init__(self): self.t = T()\n"
+        "    def run_task(self): return self.t * 10",
+        f"held = U()\nprint(held.run_graph(backend={backend!r}))",
+        "class T(TaskBase):\n    def run_task(self): return 2",
+        f"print(U().run_graph(backend={backend!r}))",
+    ]
+    assert run_script.cells(cells).out == "10\n20\n"

@@ -5,6 +5,7 @@ import ast
 import linecache
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Parsed:
     names: Any = field(default=None)
 
 
+_reading = threading.RLock()
 _noted: set[str] = set()
 _others: Mapping[str, bytes] = {}
 
@@ -49,22 +51,24 @@ _others: Mapping[str, bytes] = {}
 def noting() -> Iterator[set[str]]:
     """Note which files of the user's are read meanwhile."""
     global _noted
-    outer, _noted = _noted, set()
-    try:
-        yield _noted
-    finally:
-        _noted = outer | _noted
+    with _reading:
+        outer, _noted = _noted, set()
+        try:
+            yield _noted
+        finally:
+            _noted = outer
 
 
 @contextmanager
 def as_if(texts: Mapping[str, bytes]) -> Iterator[None]:
     """Take other texts for those of these files meanwhile."""
     global _others
-    _others = texts
-    try:
-        yield
-    finally:
-        _others = {}
+    with _reading:
+        _others = texts
+        try:
+            yield
+        finally:
+            _others = {}
 
 
 def read_file(file: str, module: ModuleType | None = None) -> Parsed:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import ast
 import os
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from types import CodeType, FunctionType
@@ -16,10 +15,15 @@ from typing import Any
 from ..loaded import Loaded, module_of
 
 
-def doubt(known: Loaded) -> str:
-    """Say why the text of a file is not what this process has loaded; nothing if it is."""
+def doubt(known: Loaded, may_be_set: Callable[[str, str], bool]) -> str:
+    """Say why the text of a file is not what this process has loaded; nothing if it is.
+
+    Args:
+        known: The file.
+        may_be_set: Whether code may set a name in a file to something else later.
+    """
     if known.doubt is None:
-        known.doubt = _doubt(known)
+        known.doubt = _doubt(known, may_be_set)
     return known.doubt
 
 
@@ -51,7 +55,7 @@ def shape(code: CodeType) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _doubt(known: Loaded) -> str:
+def _doubt(known: Loaded, may_be_set: Callable[[str, str], bool]) -> str:
     shapes = _shapes(known.text, known.file)
     if shapes is None:
         return "its text cannot be compiled"
@@ -63,21 +67,12 @@ def _doubt(known: Loaded) -> str:
     for name, value in list(vars(module).items()):
         if any(code.co_filename == known.file and shape(code) not in shapes for code in _codes(value)):
             return f"{name} is another one in memory"
-    for name, value in () if _is_older_than_this_process(known.file) else _constants(known.text):
-        if name in vars(module) and _written(vars(module)[name]) != _written(value):
+    for name, value in _constants(known.text) if known.is_newer else ():
+        is_other = name in vars(module) and _written(vars(module)[name]) != _written(value)
+        if is_other and not may_be_set(known.file, name):
             return f"{name} is {_written(vars(module)[name])[:40]} in memory"
     return "" if known.fits_bytecode else "its bytecode is of another text"
 
-
-def _is_older_than_this_process(file: str) -> bool:
-    """Whether a file was last saved before this process began: another value in memory was set there by the program."""
-    try:
-        with open("/proc/self/stat", "rb") as status:
-            ticks = int(status.read().rpartition(b")")[2].split()[19])  # proc(5), field 22: clock ticks since boot
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-        return os.stat(file).st_mtime < time.time() - age
-    except (OSError, ValueError, IndexError, AttributeError):  # no Linux
-        return False
 
 
 def _is_plain(file: str) -> bool:

@@ -9,6 +9,7 @@ from .bindings import imports_anywhere
 from .captured import captured
 from .mentioned import ANNOTATIONS, MESSAGES
 from .modules import Module
+from .names import EVERYTHING
 from .normal_form import MARK, written
 from .program import Program
 from .reach import Reach
@@ -68,6 +69,11 @@ class SourceReader:
             own = [*(statement.text(**kept) for statement in statements), *captured_lines]
             reached = self._whole(reach.modules()) if self._files else reach.texts()
             return "\n\n".join([*own, MARK, *reached, *watched_texts(cls)])
+
+    def may_be_set(self, file: str, name: str) -> bool:
+        """Whether code that was read may set a module's name to something else than the module's own text does."""
+        modules = [module for module in self._program.modules.values() if file in module.files]
+        return any(self._program.changers(Thing(module, one)) for module in modules for one in (name, EVERYTHING))
 
     @property
     def _program(self) -> Program:
