@@ -26,10 +26,10 @@ class TaskRecord:
         upstreams: The tasks that it needs, in the order of its requirements; one may stand there twice.
         sequence: Grows with each construction, so that sorting by it puts every task behind its upstreams; below 0
             while the task is under construction.
-        attributes: What its constructor left in its attributes, in their order, without this record.
+        attributes: What its constructor left in its attributes, in their order, without this record; None if that is
+            the arguments and nothing else.
     """
 
-    attributes: tuple[Any, ...]
     __slots__ = ("attributes", "bound", "config", "digest", "sequence", "upstreams")
 
     def __init__(self, config: TaskConfig, digest: bytes, bound: dict[str, Any]) -> None:
@@ -38,6 +38,7 @@ class TaskRecord:
         self.bound = bound
         self.upstreams: tuple[Node, ...] = ()
         self.sequence = -1
+        self.attributes: tuple[Any, ...] | None = None
 
     def identity(self) -> Any:
         """Stand for this task inside another one's arguments."""

@@ -1,6 +1,8 @@
 """What a task holds when its constructor ends: its requirements are fixed then, and its attributes are as good as."""
 from __future__ import annotations
 
+from operator import is_
+
 from ..base.errors import TaskDefinitionError
 from .config import where_defined
 from .instances import is_derived
@@ -31,6 +33,8 @@ def settle(task: Node, record: TaskRecord) -> None:
     private = config.private
     if len(values) + len(private) != len(held):  # none of those is plain, so there is something else
         values = [_noted(task, record, name, value) for name, value in held.items() if name not in private]
+    elif len(values) == len(record.bound) and all(map(is_, values, record.bound.values())):
+        return  # as most are: one object less for each task, which the cyclic garbage collector would count
     record.attributes = tuple(values)
 
 
@@ -42,7 +46,8 @@ def check_unchanged(task: Node) -> None:
     Raises:
         TaskDefinitionError: An attribute was set, deleted or changed after the task was constructed.
     """
-    was = task._task.attributes  # type: ignore[union-attr]  # it was constructed here
+    record: TaskRecord = task._task  # type: ignore[assignment]  # it was constructed here
+    was = tuple(record.bound.values()) if record.attributes is None else record.attributes
     private = task._task_config.private
     now = [(name, value) for name, value in task.__dict__.items() if name not in private]
     changed = [name for (name, value), before in zip(now, was, strict=False) if not alike(before, value)]
