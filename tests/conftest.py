@@ -5,6 +5,7 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from taskproc.store import cache as stores
@@ -12,6 +13,11 @@ from taskproc.tasks import construction
 from taskproc.tasks.settings import Context
 from tests.sharing import group_of
 from tests.support import ScriptRunner
+
+
+# How long an example takes says something of the machine, and nothing of what is tested.
+hypothesis.settings.register_profile("taskproc", deadline=None)
+hypothesis.settings.load_profile("taskproc")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
