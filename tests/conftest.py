@@ -14,7 +14,6 @@ from taskproc.tasks.settings import Context
 from tests.sharing import group_of
 from tests.support import ScriptRunner
 
-
 # How long an example takes says something of the machine, and nothing of what is tested.
 hypothesis.settings.register_profile("taskproc", deadline=None)
 hypothesis.settings.load_profile("taskproc")
