@@ -53,6 +53,8 @@ class Reach:
         self._pieces: dict[int, Piece | str] = {}
         self._tasks: dict[int, TaskClass] = {}
         self._attributes: set[str] = set()
+        self._bindings: dict[int, dict[str, list[ast.stmt]]] = {}
+        self._of_every_task = frozenset(dir(program.stop))
         self._own_names = set(dir(program.stop)).union(*(vars(s.cls) for s in statements))
         self._own_names.update(name for s in statements for inner in s.node.body for name in bound_names(inner))
         self._waiting: deque[tuple[Module, Mentions]] = deque()
@@ -218,7 +220,7 @@ class Reach:
             piece = self._pieces[id(node)] = Piece(thing.module, node, members=set(), only=True)
             assert isinstance(piece, Piece)
             known = self._tasks[id(node)] = TaskClass(piece, thing)
-        if rest and (rest[0] == "run_task" or rest[0] not in dir(self._program.stop)):
+        if rest and (rest[0] == "run_task" or rest[0] not in self._of_every_task):
             self._add_task_member(known, rest[0])
         if is_passed and not known.is_passed:
             known.is_passed = True
@@ -226,7 +228,7 @@ class Reach:
             self._name_member(known, name)
 
     def _name_member(self, known: TaskClass, name: str) -> None:
-        taken = dir(self._program.stop) if known.is_passed else self._own_names
+        taken = self._of_every_task if known.is_passed else self._own_names
         if name not in taken:
             self._add_task_member(known, name)
 
@@ -239,14 +241,14 @@ class Reach:
                 continue
             seen.add((id(node), name))
             assert isinstance(node, ast.ClassDef)
-            found = [inner for inner in node.body if name in bound_names(inner)]
+            found = self._binding(node).get(name)
             if found:
                 members.add(name)
                 imported = imports_in(node).get(name, ())
                 self._waiting.append((known.piece.module, only(tuple(Reference((name,), i, True) for i in imported))))
                 every = [mentions(inner, annotations=ANNOTATIONS in self._given) for inner in found]
                 self._waiting += [(known.piece.module, mentioned) for mentioned in every]
-                own = frozenset().union(*map(all_names, every)).difference(dir(self._program.stop))
+                own = frozenset().union(*map(all_names, every)).difference(self._of_every_task)
                 waiting += [(known, inner) for inner in sorted(own, reverse=True)]
                 continue
             for thing, base in self._program.bases(known.piece.module, node):
@@ -254,6 +256,16 @@ class Reach:
                     self._reach(thing)
                     if id(base) in self._tasks:
                         waiting.append((self._tasks[id(base)], name))
+
+    def _binding(self, node: ast.ClassDef) -> dict[str, list[ast.stmt]]:
+        """Give the statements of a class's body by the names that they bind; each class is asked for many."""
+        known = self._bindings.get(id(node))
+        if known is None:
+            known = self._bindings[id(node)] = {}
+            for inner in node.body:
+                for name in bound_names(inner):
+                    known.setdefault(name, []).append(inner)
+        return known
 
     # --- writing ---
 
