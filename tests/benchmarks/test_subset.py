@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_tree_store_costs_little_more_than_its_files_and_packed_less(setup: Setu
         for name in (RAW, TREE, PACKED):
             run_all_states(named(name, "cold"), WIDE, setup, cells)
 
-    raw, tree, packed = (least(cells, name, WIDE, "cold") for name in (RAW, TREE, PACKED))
+    raw, tree, packed = (middle(cells, name, WIDE, "cold") for name in (RAW, TREE, PACKED))
     assert packed < tree < 3 * raw, [(*key, cell.seconds, cell.cpu) for key, cell in cells.all.items()]
 
 
@@ -74,9 +75,10 @@ def test_time_grows_no_faster_than_the_tasks(setup: Setup) -> None:
             run_all_states(named(PACKED, *states), work, setup, cells)
 
     for state in states:
-        few, many = (least(cells, PACKED, work, state) for work in (WIDE, large))
+        few, many = (middle(cells, PACKED, work, state) for work in (WIDE, large))
         assert many < 4 * few, [(*key, cell.seconds, cell.cpu) for key, cell in cells.all.items()]
 
 
-def least(cells: Cells, name: str, work: Work, state: State) -> float:
-    return min(cells.cell(named(name), work, state).cpu)
+def middle(cells: Cells, name: str, work: Work, state: State) -> float:
+    """Give the median: one round of several is told too short when a worker's time is not told at all."""
+    return median(cells.cell(named(name), work, state).cpu)
