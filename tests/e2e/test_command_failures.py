@@ -194,15 +194,15 @@ def test_an_interrupt_ends_everything_with_status_130(taskproc: Command, number:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        _, err = process.communicate(timeout=8)
+        _, err = process.communicate(timeout=60)
     finally:
         end_quietly(process)
     assert process.returncode == 130, err
     assert "Interrupted after" in err
     assert "1 task ran" in err
     assert "Traceback" not in err
-    assert not [pid for pid in pids if is_alive(pid)]
-    assert not processes_of(process)
+    wait_for(lambda: not [pid for pid in pids if is_alive(pid)], "end of the tasks", 60)
+    wait_for(lambda: not processes_of(process), "end of all processes", 60)
 
 
 def test_threads_do_not_hold_up_the_end(taskproc: Command) -> None:
