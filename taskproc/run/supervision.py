@@ -35,6 +35,7 @@ def watching(listener: Listener) -> Iterator[None]:
 
 
 def _seen(details: threading.ExceptHookArgs) -> None:
+    _before(details)
     at = details.exc_traceback
     while at is not None and at.tb_frame.f_code.co_filename == threading.__file__:
         at = at.tb_next
@@ -42,4 +43,3 @@ def _seen(details: threading.ExceptHookArgs) -> None:
         reason = f"{details.exc_type.__name__}: {details.exc_value}"
         for listener in list(_listeners):
             listener(at.tb_frame.f_code.co_filename, reason)
-    _before(details)

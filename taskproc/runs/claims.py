@@ -171,8 +171,8 @@ class Claims:
         """Remove dead runs that hold no claims any more from the table."""
         with self._transaction() as connection:
             connection.executemany(
-                "DELETE FROM runs WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM claims WHERE run = ?1)",
-                [(run,) for run in dead],
+                "DELETE FROM runs WHERE run = ? AND NOT EXISTS (SELECT 1 FROM claims WHERE run = ?)",
+                [(run, run) for run in dead],
             )
 
     @contextmanager
