@@ -287,6 +287,8 @@ def _of_member(member: Any, kind: type[Any], name: str, item: Any, depth: int) -
     """Tag what a member of an enum holds, which is shared by all and so must be fixed."""
     if callable(item):
         return None  # which its source tells apart
+    if type(item) is tuple and any(map(callable, item)):
+        return [_of_member(member, kind, f"{name}[{index}]", inner, depth - 1) for index, inner in enumerate(item)]
     try:
         tagged = _tagged(item, depth - 1)
     except UnfitError as error:

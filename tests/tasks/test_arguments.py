@@ -270,7 +270,8 @@ class Planet(enum.Enum):
 
 
 class Operation(enum.Enum):
-    LENGTH = functools.partial(len)
+    LENGTH = getattr(enum, "member", lambda value: value)(functools.partial(len))  # 3.13 takes it for a method
+    LARGEST = ("largest", max, 2)
 
 
 class TestEnums:
@@ -292,6 +293,7 @@ class TestEnums:
 
     def test_functions_go_by_the_members_name(self):
         assert text_of(Operation.LENGTH).endswith('.Operation","LENGTH"]}}')
+        assert text_of(Operation.LARGEST).endswith('.Operation","LARGEST",["largest",null,2]]}}')
 
 
 class Zone(dt.tzinfo):

@@ -216,16 +216,17 @@ class Reach:
             self._add(thing, node)
             return
         known = self._tasks.get(id(node))
+        is_told_more = known is None or (is_passed and not known.is_passed)
         if known is None:
             piece = self._pieces[id(node)] = Piece(thing.module, node, members=set(), only=True)
             assert isinstance(piece, Piece)
             known = self._tasks[id(node)] = TaskClass(piece, thing)
         if rest and (rest[0] == "run_task" or rest[0] not in self._of_every_task):
             self._add_task_member(known, rest[0])
-        if is_passed and not known.is_passed:
-            known.is_passed = True
-        for name in sorted(self._attributes):
-            self._name_member(known, name)
+        if is_told_more:
+            known.is_passed = is_passed
+            for name in sorted(self._attributes):
+                self._name_member(known, name)
 
     def _name_member(self, known: TaskClass, name: str) -> None:
         taken = self._of_every_task if known.is_passed else self._own_names
