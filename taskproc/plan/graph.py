@@ -73,7 +73,6 @@ class TaskGraph:
     Attributes:
         tasks: The tasks by node.
         upstreams: The nodes that each node needs, in the order of its requirements.
-        digests: Their identities, by node.
         node_of: The node of each task, by identity digest.
         read: The sources of the classes, with the texts that they were read from.
     """
@@ -81,8 +80,8 @@ class TaskGraph:
     def __init__(self, root: Node, cache: Cache) -> None:
         self.tasks = _collect(root)
         recent.let_go()
-        self.digests = [task._task.digest for task in self.tasks]
-        self.node_of = {digest: node for node, digest in enumerate(self.digests)}
+        self._digests = [task._task.digest for task in self.tasks]
+        self.node_of = {digest: node for node, digest in enumerate(self._digests)}
         node_of = self.node_of
         self.upstreams: list[Sequence[int]] = [
             [node_of[up._task.digest] for up in task._task.upstreams]  # type: ignore[union-attr]  # checked by _collect
@@ -107,7 +106,7 @@ class TaskGraph:
 
     def digest(self, node: int) -> bytes:
         """Give the identity of a node's task."""
-        return self.digests[node]
+        return self._digests[node]
 
     def by_class(self, nodes: Iterable[int]) -> dict[type, list[int]]:
         """Group nodes by the classes of their tasks."""

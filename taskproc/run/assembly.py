@@ -8,6 +8,7 @@ from ..plan.graph import Plan
 from ..runs.adoption import Orphans
 from ..runs.claims import Claims
 from ..runs.ledger import Ledger
+from ..runs.waits import Waits
 from ..tasks.settings import Context
 from . import events
 from .account import Account
@@ -25,6 +26,7 @@ from .places import Places
 from .request import RunRequest
 from .results import Results
 from .seats import Seats
+from .takeover import Takeover
 
 
 def assemble(
@@ -32,6 +34,7 @@ def assemble(
     request: RunRequest,
     limits: Limits,
     claims: Claims,
+    waits: Waits | None,
     orphans: Orphans,
     ledger: Ledger,
     seats: Seats,
@@ -50,6 +53,7 @@ def assemble(
         request: What was said about the run.
         limits: The rate limits.
         claims: The claims of all runs.
+        waits: What the runs wait for that tasks started; None if this is none of them.
         orphans: Finds what dead runs left on clusters.
         ledger: The run's ledger.
         seats: Where the run's tasks sit.
@@ -89,12 +93,13 @@ def assemble(
         conductor.take,
         all_interactive=request.force_interactive or Context.interactive,
     )
-    elsewhere = Elsewhere(plan, claims, orphans, ledger, seats, places, payloads, lanes, results)
+    takeover = Takeover(plan, claims, orphans, ledger, seats, places, payloads, lanes)
+    elsewhere = Elsewhere(graph, claims, takeover, waits, seats, results)
     conductor.on(events.Place, dispatch.place)
     conductor.on(events.Finish, account.finish)
     conductor.on(events.Fail, account.fail)
     conductor.on(events.Tell, account.tell)
     loop = Loop(
-        graph, conductor, dispatch, judge, results, claims, elsewhere, lanes, chronicle, inbox, asked_to_end
+        graph, conductor, dispatch, judge, results, claims, elsewhere, takeover, lanes, chronicle, inbox, asked_to_end
     )
     return loop, judge

@@ -3,7 +3,7 @@
 The loop tells the board what has happened, and carries out what the board answers:
 
 >>> from taskproc.base.limits import Limits
->>> from taskproc.run.events import Opened, Unplaced
+>>> from taskproc.run.events import Opened, Impossible
 >>> board = Board([0, 1], {0: [], 1: [0]}, lambda node: (), lambda node: 0, Limits({}), stop_on_failure=False)
 >>> board.take(Opened({}))
 [Place(nodes=[0])]
@@ -82,7 +82,7 @@ class Board:
         self._limited: list[int] = []
         self._answers: dict[type, Callable[[Any], list[Effect]]] = {
             events.Opened: self._opened,
-            events.Unplaced: lambda event: self._fail(event.node, event.cause),
+            events.Impossible: lambda event: self._fail(event.node, event.cause),
             events.Held: self._held,
             events.Claimed: self._claimed,
             events.Adopted: self._adopted,

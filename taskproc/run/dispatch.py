@@ -82,7 +82,7 @@ class Dispatch:
                 place = self._places.choose(node, self._records.of[node].tries)
                 lane = self._lanes.of(place)
             except TaskprocError as error:
-                self._take(events.Unplaced(node, error))
+                self._take(events.Impossible(node, error))
             else:
                 lane.queue(node, place.options)
 
@@ -107,11 +107,11 @@ class Dispatch:
             return
         given: list[Event] = []
         jobs = {node: self._payloads.make(node, options[node]) for node in options}
-        digests = self._graph.digests
-        held = self._claims.acquire([(digests[node], job.nonce) for node, job in jobs.items()])
+        digest = self._graph.digest
+        held = self._claims.acquire([(digest(node), job.nonce) for node, job in jobs.items()])
         if held:
-            given.append(events.Held({node: held[digests[node]].run for node in jobs if digests[node] in held}))
-            jobs = {node: job for node, job in jobs.items() if digests[node] not in held}
+            given.append(events.Held({node: held[digest(node)].run for node in jobs if digest(node) in held}))
+            jobs = {node: job for node, job in jobs.items() if digest(node) not in held}
         if not self._claims.alone:
             found = self._results.by_others(jobs)
             if found:

@@ -1,25 +1,18 @@
 """Tasks that other runs have: watched until they are done or free, or their driver is found dead."""
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
-from ..base.errors import TaskprocError
-from ..plan.graph import Plan
-from ..runs.adoption import Orphan, Orphans, note_orphans, withdraw
-from ..runs.claims import Claim, Claims
-from ..runs.ledger import Ledger
-from .events import Adopted, Event, Found, Freed
-from .lanes import Lanes
-from .payloads import Payloads
-from .places import Place, Places
+from ..base.errors import CycleError
+from ..plan.graph import TaskGraph
+from ..runs.claims import Claims
+from ..runs.waits import Waits
+from .events import Event, Found, Freed, Impossible
 from .results import Results
 from .seats import Seats
+from .takeover import Takeover
 
-_LOGGER = logging.getLogger(__name__)
 _FIRST, _LONGEST = 0.05, 2.0  # seconds between looks, backing off
 
 
@@ -27,38 +20,28 @@ class Elsewhere:
     """Finds out what became of tasks that other runs have.
 
     Args:
-        plan: The run's plan.
+        graph: The run's graph.
         claims: The claims of all runs.
-        orphans: Finds what dead runs left on clusters.
-        ledger: This run's ledger.
+        takeover: Sees to the attempts of dead runs.
+        waits: What the runs wait for that tasks started; None if this is none of them.
         seats: Where the run's tasks sit.
-        places: Chooses backends.
-        payloads: Makes jobs.
-        lanes: The run's backends.
         results: Finds results.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        graph: TaskGraph,
         claims: Claims,
-        orphans: Orphans,
-        ledger: Ledger,
+        takeover: Takeover,
+        waits: Waits | None,
         seats: Seats,
-        places: Places,
-        payloads: Payloads,
-        lanes: Lanes,
         results: Results,
     ) -> None:
-        self._plan = plan
-        self._graph = plan.graph
+        self._graph = graph
         self._claims = claims
-        self._orphans = orphans
-        self._ledger = ledger
+        self._takeover = takeover
+        self._waits = waits
         self._seats = seats
-        self._places = places
-        self._payloads = payloads
-        self._lanes = lanes
         self._results = results
         self._pause = _FIRST
         self.due = 0.0
@@ -75,9 +58,6 @@ class Elsewhere:
     def look(self, nodes: Collection[int]) -> list[Event]:
         """Say what has become of tasks that others have, as far as anything has.
 
-        An attempt of a dead run is ours, in one step and in this run's ledger, before it is followed or withdrawn: who
-        comes in between, or after a kill of this run, finds it by our claim.
-
         Args:
             nodes: The tasks.
         """
@@ -88,7 +68,7 @@ class Elsewhere:
         of = {node: claims.get(self._graph.digest(node)) for node in nodes}
         over = [node for node, claim in of.items() if claim is None or claim.run in dead]
         if not over:
-            return []
+            return self._circle(nodes)
         self._seats.look_up(over, thoroughly=True)  # whoever saw to a dead run may have dropped its claim already
         found = self._results.by_others(over)
         left = {node: claim for node in over if (claim := of[node]) is not None}
@@ -96,81 +76,29 @@ class Elsewhere:
         freed = [node for node in over if node not in found and node not in left]
         for run in dead:
             of_run = {node: claim for node, claim in left.items() if claim.run == run}
-            adopted, without = self._see_to(run, {node: claim for node, claim in of_run.items() if node not in found})
+            wanted = {node: claim for node, claim in of_run.items() if node not in found}
+            adopted, without = self._takeover.see_to(run, wanted)
             events += adopted
             freed += without
             self._claims.drop([self._graph.digest(node) for node in of_run if node in found], run)
         return [*events, Freed(freed)] if freed else events
 
-    def dismiss(self, dead: Mapping[int, str]) -> None:
-        """See to it that nothing comes of what dead runs had begun for tasks that are not to run, or not yet.
+    def _circle(self, nodes: Collection[int]) -> list[Event]:
+        """Give up a task that waits for this run, which a task started: nobody will ever be done with it."""
+        if self._waits is None:
+            return []
+        self._waits.note(map(self._graph.digest, nodes))
+        for node in nodes:
+            if circle := self._waits.circle(self._graph.digest(node)):
+                return [Impossible(node, CycleError(self._sentence(node, circle)))]
+        return []
 
-        Args:
-            dead: The dead runs that have claims on these nodes.
-        """
-        claims = self._claims.held([self._graph.digest(node) for node in dead])
-        for run in set(dead.values()):
-            nodes = [node for node in dead if dead[node] == run and self._graph.digest(node) in claims]
-            self._see_to(run, {node: claims[self._graph.digest(node)] for node in nodes}, wanted=False)
-
-    def _see_to(self, run: str, claims: Mapping[int, Claim], *, wanted: bool = True) -> tuple[list[Event], list[int]]:
-        """Follow what is wanted of a dead run's attempts, and end the others; give what is adopted and what is free.
-
-        What yet another run was faster to see to stays elsewhere.
-        """
-        orphans = {node: orphan for node, claim in claims.items() if (orphan := self._orphans.find(claim)) is not None}
-        places = {node: self._place_for(node, orphan) if wanted else None for node, orphan in orphans.items()}
-        note_orphans(self._ledger, orphans.values())
-        ours = self._claims.take_over({self._graph.digest(node): claims[node].nonce for node in orphans}, run)
-        free = [node for node in claims if node not in orphans]
-        self._claims.drop([self._graph.digest(node) for node in free], run)
-        adopted: list[Event] = []
-        for node, orphan in orphans.items():
-            place = places[node]
-            if self._graph.digest(node) not in ours:
-                continue
-            if place is None:
-                self._end(node, orphan)
-                self._claims.give_back([self._graph.digest(node)])
-                free.append(node)
-            else:
-                lane = self._lanes.of(place)
-                lane.note_orphan(orphan.nonce, orphan.ref)
-                adopted.append(Adopted(node, lane.name, self._payloads.make(node, place.options, orphan.nonce)))
-        return adopted, free
-
-    def _place_for(self, node: int, orphan: Orphan) -> Place | None:
-        """Give the place from which a dead run's attempt can be followed; None if it is not wanted, or cannot be."""
-        known = self._graph.class_of(node)
-        same_source = not self._plan.detect_source_change or known.accepts(orphan.source)
-        if not same_source or orphan.upstreams != self._plan.upstreams_digest(node):
-            return None
-        if not self._seats.move_in(node, orphan.directory):
-            return None
-        try:
-            place = self._places.choose(node, 0)
-            if place.plugin.name != orphan.backend:
-                place = self._places.default(orphan.backend)
-            lane = self._lanes.of(place)
-        except TaskprocError as error:
-            task = self._graph.tasks[node]
-            _LOGGER.warning("the job of %r on %s cannot be followed: %s", task, orphan.backend, error)
-            return None
-        return place if lane.capabilities.durable else None
-
-    def _end(self, node: int, orphan: Orphan) -> None:
-        """Withdraw an attempt of a dead run; one that runs for nothing is ended where that can be done."""
-        if withdraw(orphan.directory, orphan.nonce) or not orphan.durable:
-            return
-        try:
-            place = self._places.default(orphan.backend)
-            lane = self._lanes.of(place)
-        except TaskprocError as error:
-            _LOGGER.warning("a job of a killed run on %s cannot be ended: %s", orphan.backend, error)
-            return
-        if lane.capabilities.durable:
-            lane.note_orphan(orphan.nonce, orphan.ref)
-            made = self._payloads.make(node, place.options, orphan.nonce)
-            job = replace(made, directory=Path(orphan.directory))
-            lane.follow([job])
-            lane.cancel([job])
+    def _sentence(self, node: int, circle: Sequence[bytes]) -> str:
+        node_of = self._graph.node_of
+        between = [repr(self._graph.tasks[node_of[digest]]) for digest in circle[1:-1] if digest in node_of]
+        through = f" through {', '.join(between)}" if between else ""
+        root, task = repr(self._graph.tasks[-1]), repr(self._graph.tasks[node])
+        return (
+            f"tasks need each other: the graph of {root}, which a running task runs, needs {task}, and this runs a "
+            f"graph that needs that very task{through}"
+        )

@@ -20,8 +20,8 @@ class Opened(NamedTuple):
     given_up: Mapping[int, BaseException]
 
 
-class Unplaced(NamedTuple):
-    """No backend can take a node."""
+class Impossible(NamedTuple):
+    """A node can never run: no backend takes it, or it waits for itself."""
 
     node: int
     cause: BaseException
@@ -103,7 +103,7 @@ class Stopped(NamedTuple):
 
 
 Event = (
-    Opened | Unplaced | Held | Claimed | Adopted | Freed | Found
+    Opened | Impossible | Held | Claimed | Adopted | Freed | Found
     | Started | Unseen | Judged | Kept | Stopped
 )
 

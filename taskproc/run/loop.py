@@ -30,6 +30,7 @@ from .judge import Judge
 from .lanes import Lanes
 from .records import QUEUED
 from .results import Results
+from .takeover import Takeover
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Loop:
         results: Keeps results.
         claims: The claims of all runs.
         elsewhere: Watches what other runs have.
+        takeover: Sees to the attempts of dead runs.
         lanes: The run's backends.
         chronicle: Learns what happens.
         inbox: Where backends report.
@@ -63,6 +65,7 @@ class Loop:
         results: Results,
         claims: Claims,
         elsewhere: Elsewhere,
+        takeover: Takeover,
         lanes: Lanes,
         chronicle: Chronicle,
         inbox: Inbox,
@@ -77,6 +80,7 @@ class Loop:
         self._results = results
         self._claims = claims
         self._elsewhere = elsewhere
+        self._takeover = takeover
         self._lanes = lanes
         self._chronicle = chronicle
         self._inbox = inbox
@@ -141,7 +145,7 @@ class Loop:
         dead = {node_of[digest]: run for digest, run in self._elsewhere.of_dead_runs().items() if digest in node_of}
         records = self._records.of
         ready = {node: run for node, run in dead.items() if node in records and not records[node].needs}
-        self._elsewhere.dismiss({node: run for node, run in dead.items() if node not in ready})
+        self._takeover.dismiss({node: run for node, run in dead.items() if node not in ready})
         if ready:
             self._take(events.Held(ready))
             self._look_elsewhere()
@@ -236,7 +240,7 @@ class Loop:
         _LOGGER.error("%s", error)
         for node in self._lanes.give_up(name, error):
             if self._records.of[node].state is QUEUED:
-                self._take(events.Unplaced(node, error))
+                self._take(events.Impossible(node, error))
         jobs = [record.job for record in self._records.out() if record.lane == name and record.job is not None]
         self._lanes[name].cancel(jobs)
         for job in jobs:

@@ -22,6 +22,7 @@ from ..runs.aftermath import forget_old_runs, tidy_up
 from ..runs.claims import Claims, Standing
 from ..runs.ledger import Ledger, RunDirectory
 from ..runs.outline import write_outline
+from ..runs.waits import Waits
 from ..store.cache import Cache
 from ..tasks.settings import Settings, usable_cpus
 from ..work import worker
@@ -103,6 +104,10 @@ class Session:
         closing_run.callback(self._ledger.close)
         self._claims = Claims(self._cache.runs, self._run.run, self._before)
         closing_run.callback(lambda: self._claims.close(self._leaves_jobs))
+        self._waits = None
+        if ancestors:
+            self._waits = Waits(self._cache.runs, self._run.run, [bytes.fromhex(digest) for digest in ancestors])
+            closing_run.callback(self._waits.forget)
         for known in self._plan.graph.classes.values():
             known.store.packed.fsync = fsync
 
@@ -157,6 +162,7 @@ class Session:
             self._request,
             self._limits,
             self._claims,
+            self._waits,
             self._orphans,
             self._ledger,
             seats,

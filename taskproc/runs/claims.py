@@ -79,7 +79,7 @@ class Claims:
             rows = [(digest, self.run, nonce) for digest, nonce in wanted]
             if insert_rows(connection, "INSERT OR IGNORE INTO claims", rows) == len(rows):
                 return {}
-            held = self._held(digest for digest, _ in wanted)
+            held = self.held(digest for digest, _ in wanted)
             connection.executemany(
                 "UPDATE claims SET nonce = ? WHERE digest = ? AND run = ?",
                 [(nonce, digest, self.run) for digest, nonce in wanted],
@@ -88,7 +88,13 @@ class Claims:
 
     def held(self, digests: Iterable[bytes]) -> dict[bytes, Claim]:
         """Give the claims that stand on these tasks."""
-        return self._held(digests)
+        query = "SELECT run, nonce FROM claims WHERE digest = ?"
+        found = {}
+        for digest in digests:
+            row = self._connection.execute(query, (digest,)).fetchone()
+            if row is not None:
+                found[digest] = Claim(*row)
+        return found
 
     def take_over(self, attempts: Mapping[bytes, str], dead: str) -> set[bytes]:
         """Put this run in a dead one's place, all at once, where no other has: its attempts are ours to see to now.
@@ -185,15 +191,6 @@ class Claims:
                 self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
-
-    def _held(self, digests: Iterable[bytes]) -> dict[bytes, Claim]:
-        query = "SELECT run, nonce FROM claims WHERE digest = ?"
-        found = {}
-        for digest in digests:
-            row = self._connection.execute(query, (digest,)).fetchone()
-            if row is not None:
-                found[digest] = Claim(*row)
-        return found
 
 
 def claimed(runs: str) -> set[bytes]:

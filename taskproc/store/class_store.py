@@ -25,13 +25,12 @@ class ClassStore:
 
     Args:
         directory: `{cache}/taskproc/{module}.{qualname}`.
-        fsync: Whether a commit reaches the disk before it counts.
     """
 
-    def __init__(self, directory: str, fsync: bool = False) -> None:
+    def __init__(self, directory: str) -> None:
         self.directory = directory
         self.ids = IdTable(directory)
-        self.packed = PackedRows(directory, fsync)
+        self.packed = PackedRows(directory)
 
     def instance_directory(self, id: int) -> str:
         """Give the directory of the task with this id."""

@@ -71,7 +71,7 @@ class World:
         if isinstance(effect, events.Place):
             for node in effect.nodes:
                 if node in self.homeless and self.board.records.of[node].state is State.QUEUED:
-                    self.take(events.Unplaced(node, ValueError("no backend")))
+                    self.take(events.Impossible(node, ValueError("no backend")))
                 else:
                     self.queued[node] = None
         elif isinstance(effect, events.Submit):
@@ -160,7 +160,7 @@ class Play(RuleBasedStateMachine):
         node = data.draw(st.sampled_from(sorted(self.world.queued)))
         del self.world.queued[node]
         if self.board.records.of[node].state is State.QUEUED:
-            self.world.take(events.Unplaced(node, ValueError("no backend")))
+            self.world.take(events.Impossible(node, ValueError("no backend")))
 
     # --- other runs ---
 
@@ -169,6 +169,12 @@ class Play(RuleBasedStateMachine):
     def look_elsewhere(self, data: st.DataObject) -> None:
         nodes = st.sampled_from(sorted(self.board.records.elsewhere))
         self.see_elsewhere(data.draw(st.lists(nodes, min_size=1, unique=True)), data)
+
+    @precondition(lambda self: self.board.records.elsewhere)
+    @rule(data=st.data())
+    def others_wait_for_this_run(self, data: st.DataObject) -> None:
+        node = data.draw(st.sampled_from(sorted(self.board.records.elsewhere)))
+        self.world.take(events.Impossible(node, ValueError("tasks need each other")))
 
     def see_elsewhere(self, nodes: list[int], data: st.DataObject) -> None:
         given: list[events.Event] = []
@@ -382,7 +388,7 @@ def test_what_follows_from_an_event_comes_after_the_events_that_were_told_with_i
         conductor.on(kind, lambda effect: None)
     conductor.on(
         events.Place,
-        lambda effect: [conductor.take(events.Unplaced(node, ValueError())) for node in effect.nodes if node == 1],
+        lambda effect: [conductor.take(events.Impossible(node, ValueError())) for node in effect.nodes if node == 1],
     )
     conductor.take(events.Opened({}))
     conductor.take(events.Found({0: meta()}), events.Claimed("near", {2: job(2)}))

@@ -9,6 +9,7 @@ import pytest
 
 from taskproc import Context, FailedTaskError, RequiresList, TaskBase
 from taskproc.base.errors import CycleError
+from tests.support import wait_for
 
 
 class RunsItself(TaskBase):
@@ -58,6 +59,33 @@ def test_a_task_that_runs_itself_is_told_so_instead_of_waiting(backend: str) -> 
 def test_tasks_that_run_each_other_are_told_so_instead_of_waiting(backend: str) -> None:
     with pytest.raises(FailedTaskError, match="Ping\\(\\) is running"):
         Ping().run_graph(backend=backend)
+
+
+class Side(TaskBase):
+    def __init__(self, place: str, own: str, other: str) -> None:
+        self.place, self.own, self.other = place, own, other
+
+    def run_task(self) -> Any:
+        Path(self.place, self.own).touch()
+        wait_for(Path(self.place, self.other).exists, "the other to run")
+        return Side(self.place, self.other, self.own).run_graph()
+
+
+class Both(TaskBase):
+    sides: RequiresList[Any]
+
+    def __init__(self, place: str) -> None:
+        self.sides = [Side(place, "left", "right"), Side(place, "right", "left")]
+
+    def run_task(self) -> Any:
+        return self.sides
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_running_tasks_that_ask_for_each_other_are_told_so_instead_of_waiting(tmp_path: Path, backend: str) -> None:
+    with pytest.raises(FailedTaskError, match=r"CycleError: tasks need each other: .*'left'.*'right'"):
+        Both(str(tmp_path)).run_graph(backend=backend, max_workers=2)
 
 
 @pytest.mark.usefixtures("cache")
