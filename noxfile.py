@@ -20,8 +20,9 @@ PLUGINS = sorted(f"./{project.parent}" for project in Path("contrib").glob("*/py
 PINNED = ["-q", "-c", "constraints.txt"]
 BESIDE = ["beside"]
 # What may differ between versions of Python: identity, sources, pickles, the two kinds of worker, what 0.13 had.
-SAMPLE = ["tests/base", "tests/store", "tests/tasks", "tests/work", "tests/compat"]
-SAMPLE += ["tests/e2e/test_where_tasks_are_defined.py"]
+SAMPLE = ["tests/store", "tests/compat", "tests/e2e/test_where_tasks_are_defined.py"]
+SAMPLE += [f"tests/tasks/test_{of}.py" for of in ("arguments", "captured", "construction", "source", "tasks")]
+SAMPLE += [f"tests/work/test_{of}.py" for of in ("lean", "told_errors")]
 ROOMS = [f"tests/{room}" for room in (
     "base", "store", "tasks", "work", "contract", "plan", "runs", "run", "look", "cli", "backends", "testing",
 )]  # fmt: skip

@@ -29,12 +29,13 @@ class TestLocal(BackendConformance):
     backend = "local"
 
 
-class OnAPool(BackendConformance):
+class OnAPool:
     """The caller brings the workers, and keeps them."""
 
     backend = "executor"
     isolated = False
     kind: ClassVar[str]
+    options: ClassVar[dict[str, Any]]
 
     @pytest.fixture(autouse=True)
     def pool(self, pools: dict[str, Executor]) -> None:
@@ -44,12 +45,12 @@ class OnAPool(BackendConformance):
         return {"executor": self.options["pool"]}
 
 
-class TestThreadPool(OnAPool):
+class TestThreadPool(OnAPool, BackendConformance):
     kind = "thread pool"
     apart = False
 
 
-class TestProcessPool(OnAPool):
+class TestProcessPool(OnAPool, BackendConformance):
     kind = "process pool"
 
 
@@ -76,7 +77,7 @@ class TestPrefixPacked(PackedResults, BackendGraphs):
     many = 30
 
 
-class TestProcessPoolPacked(PackedResults, OnAPool):
+class TestProcessPoolPacked(PackedResults, OnAPool, BackendGraphs):
     kind = "process pool"
 
 

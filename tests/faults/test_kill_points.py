@@ -36,14 +36,14 @@ def named(*cases: tuple[str, str, str]) -> pytest.MarkDecorator:
 @pytest.mark.slow
 @named(("thread", "tree", "first"), ("thread", "packed", "first"), ("thread", "packed", "emptied"))
 def test_killed_at_a_call(stage: Stage):
-    points = of_each_kind(stage.calls())[::6]
+    points = of_each_kind(stage.calls())[::12]
     check([problem for at in points for problem in stage.kill(at)], len(points))
 
 
 @pytest.mark.slow
 @named(("process", "tree", "cleared"), ("process", "packed", "first"))
 def test_killed_while_workers_run(stage: Stage):
-    points = of_each_kind(stage.calls())[-60::8]
+    points = of_each_kind(stage.calls())[-60::15]
     check([problem for at in points for problem in stage.kill(at)], len(points))
 
 
@@ -80,7 +80,7 @@ def test_killed_while_a_group_is_written_into_a_table(nursery: Nursery, tmp_path
     assert drive(table, tmp_path / "before", 0).status == 0
     shutil.copytree(tmp_path / "before", tmp_path / "unharmed")
     calls = drive(table, tmp_path / "unharmed", 1, armed=True).calls
-    for at in range(1, calls + 1, max(1, calls // 20)):
+    for at in range(1, calls + 1, max(1, calls // 10)):
         directory = tmp_path / str(at)
         shutil.copytree(tmp_path / "before", directory)
         drive(table, directory, 1, at=at)
