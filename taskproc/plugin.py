@@ -77,8 +77,8 @@ class Job:
         directory: The instance directory. It may not exist yet.
         options: This backend's options dataclass for this attempt, frozen and hashable.
         prefix: The prefix command, to route by and to show; the worker itself applies it.
-        timeout: Seconds that the task may run; the worker enforces it, a scheduler may too.
-        expected: Seconds that an earlier attempt at this task, or others of its class, took.
+        timeout: Seconds that the task may run; the worker enforces it, a scheduler may too. None: as long as it takes.
+        expected: Seconds that an earlier attempt at this task, or others of its class, took; None if there is none.
         payload: Makes the pickled worker; called when the bytes are needed, at most once per submission.
     """
 
@@ -358,7 +358,15 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run that ended: `done`, `failed` or `interrupted`, after so many seconds, with tasks per name."""
+    """A run that ended.
+
+    Args:
+        run: The run's name, as in `RunInfo`.
+        status: How: `interrupted` is a run that an error or a signal ended, `failed` one in which tasks failed.
+        seconds: How long it took.
+        done: Tasks per name that ran and have results.
+        failed: Tasks per name that failed for good.
+    """
 
     run: str
     status: Literal["done", "failed", "interrupted"]

@@ -260,7 +260,12 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             FailedTaskError: A task failed; with `on_error='continue'`, a `FailedTasksError` if several did.
             SettingsError: A setting or an argument of this call is not right.
             OptionError: A backend's options are wrong; nothing has run then.
-            CacheError: The cache cannot be used as it is.
+            BackendError: There is no such backend; nothing has run then.
+            TaskDefinitionError: Two classes of the graph have one name.
+            CycleError: A running task runs this graph, which needs that very task.
+            SourceChangedError: What is loaded is not what a file says; nothing has run then.
+            CacheError: The cache cannot be used as it is; if others may write to it, an `UntrustedCacheError`.
+            ResultUnreadableError: The result cannot be read back here.
 
         Example:
             >>> class Double(TaskBase):

@@ -28,6 +28,7 @@ class Loaded:
     Attributes:
         file: Its path, as its code has it.
         text: Its bytes.
+        digest: Of the text.
         code: The code of its module, if it was seen while that ran.
         recent: Whether the file may have been written since this process began, so that the text may not be what runs.
         is_newer: Whether it surely was, by this machine's clock.
