@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _locale import LC_COLLATE, LC_CTYPE, LC_NUMERIC, LC_TIME, setlocale
+from _locale import LC_COLLATE, LC_CTYPE, LC_MONETARY, LC_NUMERIC, LC_TIME, setlocale
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _SIGNALS = (
     signal.SIGTERM,
     signal.SIGCHLD,
 )
-_CATEGORIES = (LC_CTYPE, LC_NUMERIC, LC_TIME, LC_COLLATE)
+_CATEGORIES = (LC_CTYPE, LC_NUMERIC, LC_TIME, LC_COLLATE, LC_MONETARY)
 _environment: dict[bytes, bytes] = getattr(os.environ, "_data", {})  # a look at it takes a tenth of one at os.environ
 
 
@@ -126,7 +126,7 @@ def _put_locale_back(before: list[str]) -> None:
 
 def _locale_at_start() -> list[str]:
     """Give what Python sets before anything else."""
-    return ["", "C", "C", "C"]
+    return ["", "C", "C", "C", "C"]
 
 
 def _logging() -> dict[str, tuple[int, list[logging.Handler]]]:
