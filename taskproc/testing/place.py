@@ -32,13 +32,16 @@ def fresh_cache(directory: Path) -> Iterator[Path]:
     """
     variables = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("TP_")}
     os.environ["TP_CACHE_DIR"] = str(directory)
-    before = Context.cache_dir
+    assigned, before = "cache_dir" in Context._assigned, Context.cache_dir
     Context.cache_dir = directory
     construction._memos.clear()
     try:
         yield directory
     finally:
-        Context.cache_dir = before
+        if assigned:
+            Context.cache_dir = before
+        else:
+            del Context.cache_dir
         os.environ.pop("TP_CACHE_DIR", None)
         os.environ.update(variables)
         for path in [path for path in stores._class_stores if path.startswith(f"{directory}/")]:
