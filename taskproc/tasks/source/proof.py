@@ -74,7 +74,6 @@ def _doubt(known: Loaded, may_be_set: Callable[[str, str], bool]) -> str:
     return "" if known.fits_bytecode else "its bytecode is of another text"
 
 
-
 def _is_plain(file: str) -> bool:
     """Whether a file was loaded as it stands; others may have their code changed on the way."""
     module = module_of(file)

@@ -149,7 +149,8 @@ class Reach:
         inside = [inner for name, inner in self._program.modules.items() if name.startswith(f"{module.name}.")]
         for inner in [module, *inside]:
             for name in inner.everything():
-                self._refer(inner, Reference((name,), None, True)) if Thing(inner, name) not in self._things else None
+                if Thing(inner, name) not in self._things:
+                    self._refer(inner, Reference((name,), None, True))
 
     def _reach(self, thing: Thing, rest: tuple[str, ...] = (), is_passed: bool = False, is_seed: bool = False) -> None:
         is_new = thing not in self._things
