@@ -66,12 +66,14 @@ class Elsewhere:
         claims = self._claims.held([self._graph.digest(node) for node in nodes])
         dead = {run for run in {claim.run for claim in claims.values()} if self._claims.is_dead(run)}
         of = {node: claims.get(self._graph.digest(node)) for node in nodes}
-        over = [node for node, claim in of.items() if claim is None or claim.run in dead]
+        over = {node: claim for node, claim in of.items() if claim is None or claim.run in dead}
+        if circle := self._circle([node for node in nodes if node not in over]):
+            return circle
         if not over:
-            return self._circle(nodes)
+            return []
         self._seats.look_up(over, thoroughly=True)  # whoever saw to a dead run may have dropped its claim already
         found = self._results.by_others(over)
-        left = {node: claim for node in over if (claim := of[node]) is not None}
+        left = {node: claim for node, claim in over.items() if claim is not None}
         events: list[Event] = [Found(found)] if found else []
         freed = [node for node in over if node not in found and node not in left]
         for run in dead:
@@ -83,21 +85,19 @@ class Elsewhere:
             self._claims.drop([self._graph.digest(node) for node in of_run if node in found], run)
         return [*events, Freed(freed)] if freed else events
 
-    def _circle(self, nodes: Collection[int]) -> list[Event]:
+    def _circle(self, nodes: Sequence[int]) -> list[Event]:
         """Give up a task that waits for this run, which a task started: nobody will ever be done with it."""
         if self._waits is None:
             return []
-        self._waits.note(map(self._graph.digest, nodes))
-        for node in nodes:
-            if circle := self._waits.circle(self._graph.digest(node)):
-                return [Impossible(node, CycleError(self._sentence(node, circle)))]
-        return []
+        node_of = self._graph.node_of
+        circle = self._waits.circle(list(map(self._graph.digest, nodes)))
+        return [Impossible(node_of[circle[0]], CycleError(self._sentence(circle)))] if circle else []
 
-    def _sentence(self, node: int, circle: Sequence[bytes]) -> str:
+    def _sentence(self, circle: Sequence[bytes]) -> str:
         node_of = self._graph.node_of
         between = [repr(self._graph.tasks[node_of[digest]]) for digest in circle[1:-1] if digest in node_of]
         through = f" through {', '.join(between)}" if between else ""
-        root, task = repr(self._graph.tasks[-1]), repr(self._graph.tasks[node])
+        root, task = repr(self._graph.tasks[-1]), repr(self._graph.tasks[node_of[circle[0]]])
         return (
             f"tasks need each other: the graph of {root}, which a running task runs, needs {task}, and this runs a "
             f"graph that needs that very task{through}"

@@ -47,7 +47,7 @@ class Lanes:
         return self._lanes[name]
 
     def __iter__(self) -> Iterator[Lane]:
-        return iter(self._lanes.values())
+        return iter(list(self._lanes.values()))  # a claim may lead to another lane
 
     def of(self, place: Place) -> Lane:
         """Give the lane to a place, made at the first call.

@@ -17,7 +17,7 @@ from ..base.errors import BackendError
 from ..base.outcome import Outcome
 from ..plan.graph import TaskGraph
 from ..plugin import Job
-from ..runs.adoption import is_filed, withdraw
+from ..runs.adoption import is_filed, take_back, withdraw
 from ..runs.claims import Claims
 from ..work.execute import execute
 from . import events
@@ -118,13 +118,15 @@ class Loop:
 
     def interrupt(self, detach: bool) -> None:
         """Stop everything at once: end what runs, or leave what can live on to the next run."""
-        self._take(events.Stopped())
-        jobs: dict[str, list[Job]] = {}
-        for record in self._records.out():
-            if record.lane and record.job is not None:
-                jobs.setdefault(record.lane, []).append(record.job)
-        self._lanes.cancel(jobs, detach)
-        self._lanes.close(detach)
+        try:
+            self._take(events.Stopped())
+        finally:  # whatever else cannot be carried out, on a full disk say
+            jobs: dict[str, list[Job]] = {}
+            for record in self._records.out():
+                if record.lane and record.job is not None:
+                    jobs.setdefault(record.lane, []).append(record.job)
+            self._lanes.cancel(jobs, detach)
+            self._lanes.close(detach)
         self._lanes.wait_until_closed(self._receive)
         self._keep()
         self._tidy(at_once=True)
@@ -227,7 +229,7 @@ class Loop:
         job, lane = self._records.of[node].job, self._records.of[node].lane
         assert job is not None
         directory = str(job.directory)
-        if withdraw(directory, nonce) or not is_filed(directory, nonce):
+        if take_back(directory, nonce) or not is_filed(directory, nonce):
             self._judge.settle(node, nonce, Outcome("lost", "its submission did not reach the scheduler"))
         else:
             self._lanes[lane].follow([job])

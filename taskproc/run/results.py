@@ -75,10 +75,10 @@ class Results:
     def keep(self) -> dict[int, Meta]:
         """Keep what was handed back, one group per class; only then is it done."""
         self._kept = time.monotonic()
-        rows_of, self._rows = self._rows, {}
         kept: dict[int, Meta] = {}
-        for cls, items in rows_of.items():
+        for cls, items in list(self._rows.items()):
             self._graph.classes[cls].store.commit_packed([row for _, row, _ in items])
+            del self._rows[cls]  # not before they are committed: an interrupt may come
             for node, row, meta in items:
                 self._payloads.remember(node, row[2])
                 kept[node] = meta

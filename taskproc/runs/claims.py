@@ -186,11 +186,11 @@ class Claims:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield self._connection
+            self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # a full disk has ended it already
                 self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
 
 def claimed(runs: str) -> set[bytes]:

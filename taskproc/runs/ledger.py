@@ -72,6 +72,7 @@ class Ledger:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
         self._lines: list[str] = []
         self._size = 0
+        self._torn = ""  # what ends a line that was written in part
         self._lock = threading.RLock()
 
     def note(self, line: str) -> None:
@@ -93,9 +94,16 @@ class Ledger:
             if not self._lines or self._fd < 0:
                 return
             lines, self._lines, self._size = self._lines, [], 0
-            data = memoryview(("\n".join(lines) + "\n").encode())
-            while data:
-                data = data[os.write(self._fd, data) :]
+            data = (self._torn + "\n".join(lines) + "\n").encode()
+            written = 0
+            try:
+                while written < len(data):
+                    written += os.write(self._fd, memoryview(data)[written:])
+            except OSError:  # a full disk: what is not in the file, or not as a whole, may fit later
+                whole = data.count(b"\n", len(self._torn), max(written, len(self._torn)))
+                self._lines, self._torn = lines[whole:], "\n"
+                raise
+            self._torn = ""
 
     def close(self) -> None:
         """Write out, and close. What comes later is passed over: the file's number may be another file's by then."""

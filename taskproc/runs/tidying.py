@@ -41,8 +41,8 @@ def clear_sets(path: str) -> None:
 
 def _clear_set(staged: str) -> None:
     for log in _files(f"{staged}/{LOGS}"):
-        if log.stat().st_size == 0:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if log.stat().st_size == 0:
                 os.unlink(log.path)
     _remove_if_empty(f"{staged}/{LOGS}")
     if os.path.exists(f"{staged}/{LOGS}"):
@@ -57,14 +57,17 @@ def _shrink(path: str) -> None:
     """Compress a long ledger that nobody will add to."""
     import gzip
 
-    try:
+    temporary = f"{path}.{os.getpid()}.tmp"  # two drivers may tidy the same run
+    with contextlib.suppress(FileNotFoundError):  # there is none, or it is compressed by now
         if os.path.getsize(path) < _LONG:
             return
-        with open(path, "rb") as plain, gzip.open(f"{path}.gz", "wb", compresslevel=1) as packed:
-            shutil.copyfileobj(plain, packed, _LONG)
-    except OSError:  # no such file, or no room for another
-        files.remove(f"{path}.gz")
-    else:
+        try:
+            with open(path, "rb") as plain, gzip.open(temporary, "wb", compresslevel=1) as packed:
+                shutil.copyfileobj(plain, packed, _LONG)
+        except OSError:  # no room for another
+            files.remove(temporary)
+            return
+        os.replace(temporary, f"{path}.gz")
         os.unlink(path)
 
 

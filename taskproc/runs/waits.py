@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 
 from .claims import FILE
 from .ledger import driver_lives
 
 _TABLE = "CREATE TABLE IF NOT EXISTS waits (run TEXT, inside BLOB, digest BLOB)"
+_INDEX = "CREATE INDEX IF NOT EXISTS waiting ON waits (inside)"
 
 
 class Waits:
@@ -26,24 +27,23 @@ class Waits:
         self._run = run
         self._ancestors = ancestors
 
-    def note(self, digests: Iterable[bytes]) -> None:
-        """Write down what the run waits for now, instead of what it waited for before."""
+    def circle(self, digests: Collection[bytes]) -> list[bytes]:
+        """Write down what the run waits for now, and find out whether any of that waits for the run itself.
+
+        A task waits for what the runs wait for that it started.
+
+        Args:
+            digests: The tasks that the run waits for, instead of those before.
+
+        Returns:
+            Tasks that wait for each other, from one that the run waits for to one of its own ancestors; mostly none.
+        """
+        behind: dict[bytes, bytes | None] = dict.fromkeys(digests)  # tasks, with who waits for them
+        waiting = list(digests)
         with closing(self._connect()) as connection, connection:
             connection.execute("DELETE FROM waits WHERE run = ?", (self._run,))
             rows = [(self._run, self._ancestors[-1], digest) for digest in digests]
             connection.executemany("INSERT INTO waits VALUES (?, ?, ?)", rows)
-
-    def circle(self, digest: bytes) -> list[bytes]:
-        """Give the tasks that wait for each other if this run waits for one: from that to one of its own ancestors.
-
-        A task waits for what the runs wait for that it started.
-
-        Returns:
-            Nothing if it does not come back to this run.
-        """
-        behind: dict[bytes, bytes | None] = {digest: None}  # tasks, with who waits for them
-        waiting = [digest]
-        with closing(self._connect()) as connection:
             while waiting:
                 task = waiting.pop()
                 if task in self._ancestors:
@@ -64,6 +64,7 @@ class Waits:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(os.path.join(self._runs, FILE), timeout=120)
         connection.execute(_TABLE)
+        connection.execute(_INDEX)
         return connection
 
 

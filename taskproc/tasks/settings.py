@@ -184,6 +184,17 @@ class _ContextType(type):
         trust_cache = _Setting(lambda settings: settings.trust_cache, bool)
         num_cpu = _Setting(lambda _: usable_cpus(), int)
 
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if not name.startswith("_") and name not in (known := _assignable(cls)):
+            msg = f"Context has no setting {name!r}, so assigning it would change nothing; {_nearest_word(name, known)}"
+            raise SettingsError(msg)
+        super().__setattr__(name, value)
+
+
+def _assignable(cls: _ContextType) -> dict[str, Any]:
+    """Give the settings that may be assigned to `Context`."""
+    return {name: None for name in (*vars(_ContextType), *vars(cls)) if not name.startswith("_")}
+
 
 class Context(metaclass=_ContextType):
     """The settings that code may read and assign; what was assigned wins over files and the environment.
@@ -358,6 +369,8 @@ def _from_file(file: Path) -> dict[str, Any]:
         if reader is None:
             _fail(file, f"there is no setting {key!r}; {_nearest_word(key, _READERS)}")
         name, read = reader(file, key, value)
+        if name in found and isinstance(found[name], dict):
+            _fail(file, "[backend.NAME] and [backends.NAME] mean the same; write all tables as [backends.NAME]")
         found[name] = read
     return found
 

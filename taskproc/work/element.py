@@ -50,7 +50,8 @@ def main(staged: str, index: str, variable: str = "", first: str = "0", start: s
         codes.append(int(ended.exit_code != 0))
         _mark(staged, assignment.nonce, ended)
         if rest.process is not None:
-            codes.append(rest.process.wait())
+            code = rest.process.wait()
+            codes.append(code if code >= 0 else 128 - code)  # as a shell tells the end by a signal
             break
     _leave(max(codes, default=0), open_before)
 

@@ -1,6 +1,7 @@
 """What a run filed for workers elsewhere goes when nobody needs it any more."""
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from taskproc import RequiresList, TaskBase
 from taskproc.runs.adoption import Orphans
 from taskproc.runs.aftermath import tidy_up
 from taskproc.runs.claims import Claims, standing
-from taskproc.runs.ledger import Ledger, RunDirectory
-from taskproc.runs.tidying import clear_sets
+from taskproc.runs.ledger import Ledger, RunDirectory, open_ledger, parse_lines
+from taskproc.runs.tidying import clear_sets, tidy
 from taskproc.tasks.in_use import current_cache
 
 
@@ -107,3 +108,38 @@ def test_what_a_killed_driver_filed_goes_once_nobody_may_follow_it(others: bool)
     claims.close()
     for run in (ours, theirs):
         run.close(keep=False)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_long_ledger_is_compressed_once_and_stays(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text('{"kind": "run"}\n' * 30_000)
+    for _ in range(2):
+        tidy(str(tmp_path))
+        assert names(tmp_path) == {"ledger.jsonl.gz"}
+    with open_ledger(str(ledger)) as file:
+        assert file.read().count(b"run") == 30_000
+
+
+def test_a_ledger_goes_on_behind_what_a_full_disk_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(str(tmp_path / "ledger.jsonl"))
+    ledger.write({"kind": "first"})
+    write, room = os.write, [25]
+
+    def write_what_fits(fd: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        size = write(fd, bytes(data)[: room[0]])
+        room[0] -= size
+        return size
+
+    ledger.note('{"kind": "second"}')
+    ledger.note('{"kind": "third"}')
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", write_what_fits)
+        with pytest.raises(OSError, match="no space"):
+            ledger.flush()
+    ledger.write({"kind": "fourth"})
+    ledger.close()
+    kinds = [entry["kind"] for entry in parse_lines((tmp_path / "ledger.jsonl").read_bytes())]
+    assert kinds == ["first", "second", "third", "fourth"]

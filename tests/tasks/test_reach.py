@@ -162,6 +162,43 @@ def test_what_changes_nothing_is_not_seen(write, file, old, new):
     assert same_source(before, after)
 
 
+def test_what_stands_behind_a_long_sum_is_seen_however_deep_the_caller_is(write):
+    sum_of_many = " + ".join(f"x{n % 7}" for n in range(900))
+    files = {
+        "deep_helpers.py": "def late(): return 'late'",
+        **tasks(f"""
+            from deep_helpers import late
+            class A(Stop):
+                def run_task(self):
+                    x0 = x1 = x2 = x3 = x4 = x5 = x6 = 1
+                    total = {sum_of_many}
+                    return late(), total
+        """),
+    }
+
+    def at_depth(levels: int) -> str:
+        return at_depth(levels - 1) if levels else text_of(write(files))
+
+    assert "'late'" in at_depth(0)
+    assert at_depth(0) == at_depth(sys.getrecursionlimit() // 2)
+
+
+def test_an_import_by_a_call_at_the_top_level_is_an_import(write):
+    files = {
+        "deep_table.py": "LIMIT = 1",
+        "deep_change.py": "import deep_table\ndeep_table.LIMIT = 'changed'",
+        **tasks("""
+            import importlib
+            from deep_table import LIMIT
+            import deep_table
+            other = importlib.import_module("deep_change")
+            class A(Stop):
+                def run_task(self): return deep_table.LIMIT
+        """),
+    }
+    assert "'changed'" in reached(write(files))
+
+
 def test_a_function_may_call_itself_and_others_that_call_it(write):
     text = reached(write(tasks("""
         def even(n): return n == 0 or odd(n - 1)

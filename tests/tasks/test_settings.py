@@ -414,3 +414,16 @@ def test_import_reads_nothing_and_imports_little(write):
     write("not toml", "taskproc.toml")
     code = "from taskproc.tasks.settings import Context"
     assert imported_by(code, "dotenv", "tomllib", "tomli", "pluggy", "difflib", "taskproc.run.choice") == []
+
+
+class TestWhatContextHasNot:
+    def test_it_is_refused_by_name(self):
+        with pytest.raises(SettingsError, match=r"Context has no setting 'max_worker'.*'max_workers'"):
+            Context.max_worker = 4
+        with pytest.raises(SettingsError, match="Context has no setting 'backend'"):
+            Context.backend = "thread"
+
+    def test_tables_of_two_spellings_are_refused(self, write, project):
+        write("[backend.thread]\n\n[backends.process]\n")
+        with pytest.raises(SettingsError, match=r"\[backend.NAME\] and \[backends.NAME\] mean the same"):
+            load_settings()

@@ -90,10 +90,7 @@ def _effect_of(statement: ast.stmt) -> Effect | None:
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
         return None
     toucher = _Toucher()
-    try:
-        toucher.visit(statement)
-    except RecursionError:
-        return None
+    toucher.visit(statement)
     return toucher.found(mentions(statement, executed=True))
 
 

@@ -163,7 +163,7 @@ def _text(text: str) -> Parsed:
 def _parse(source: str | bytes) -> Parsed:
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError):
         return Parsed(ast.Module([], []), [])
     text = source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
     return Parsed(tree, text.splitlines(keepends=True))

@@ -76,10 +76,7 @@ def _read(
     node: ast.AST, annotations: bool, without: frozenset[str], own: frozenset[str], executed: bool
 ) -> Mentions:
     reader = _Reader(annotations, without, own, executed)
-    try:
-        reader.visit(node)
-    except RecursionError:  # nobody wrote such an expression by hand
-        pass
+    reader.visit(node)
     return Mentions(
         tuple(reader.references),
         frozenset(reader.attributes),

@@ -45,8 +45,10 @@ class Program(Resolver):
             for statement in module.running():
                 waiting += self.imported_modules(module, _imports_when_run(statement))
                 effect = effect_of(statement)
-                for start in effect.mentions.computed if effect is not None else ():
-                    waiting += self.beside(module, start)
+                if effect is not None:
+                    waiting += self.imported_modules(module, effect.mentions.imports)  # also importlib.import_module
+                    for start in effect.mentions.computed:
+                        waiting += self.beside(module, start)
         for module in entered:
             for statement in module.running():
                 self._take_in(module, statement)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
@@ -111,9 +112,9 @@ def _constants(text: bytes) -> Iterator[tuple[str, Any]]:
     """Give the names that a text sets once, to a constant; empty containers are there to be filled."""
     tree = ast.parse(text)
     elsewhere = [name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names]
-    stored = elsewhere * 2 + [
+    stored = Counter(elsewhere * 2 + [
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
-    ]
+    ])
     for statement in tree.body:
         if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
             continue
@@ -122,7 +123,7 @@ def _constants(text: bytes) -> Iterator[tuple[str, Any]]:
             value = ast.literal_eval(statement.value)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
-        if stored.count(name) == 1 and (value or not isinstance(value, (list, dict, set))):
+        if stored[name] == 1 and (value or not isinstance(value, (list, dict, set))):
             yield name, value
 
 

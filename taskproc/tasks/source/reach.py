@@ -287,7 +287,7 @@ class Reach:
                     piece.node, annotations=key[0], messages=key[1], requirements=self._fields(piece),
                     members=members, only=piece.only, own=self._own_decorators(piece),
                 )  # fmt: skip
-            except (RecursionError, ValueError):
+            except ValueError:
                 known[key] = ast.dump(piece.node)
         return known[key]
 

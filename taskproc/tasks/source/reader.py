@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterable
 
+from ...base.deep import with_room
 from .bindings import imports_anywhere
 from .captured import captured
 from .mentioned import ANNOTATIONS, MESSAGES
@@ -54,26 +55,33 @@ class SourceReader:
             TaskDefinitionError: The class is defined in a function and holds from there what cannot be written down.
         """
         with _lock:
-            statements = class_statements(cls, self._stop)
-            if not statements:
-                return None
-            captured_lines, captured_things = captured(statements, self._program)
-            if not self._helpers:
-                return "\n\n".join([*(statement.text() for statement in statements), *captured_lines])
-            beside = [thing for value in _by_name(values) if (thing := self._thing(value)) is not None]
-            beside += captured_things
-            for upstream in _by_name(set(upstreams) - {cls}):
-                beside += self._results(upstream)
-            reach = self._reach(statements, dict.fromkeys(beside))
-            kept = {"annotations": ANNOTATIONS in reach.signs, "messages": MESSAGES in reach.signs}
-            own = [*(statement.text(**kept) for statement in statements), *captured_lines]
-            reached = self._whole(reach.modules()) if self._files else reach.texts()
-            return "\n\n".join([*own, MARK, *reached, *watched_texts(cls)])
+            try:
+                return self._text(cls, values, upstreams)
+            except RecursionError:  # a long sum, or the caller is deep in a recursion itself
+                self._known, self._handed_on = None, {}
+                return with_room(lambda: self._text(cls, values, upstreams))
 
     def may_be_set(self, file: str, name: str) -> bool:
         """Whether code that was read may set a module's name to something else than the module's own text does."""
         modules = [module for module in self._program.modules.values() if file in module.files]
         return any(self._program.changers(Thing(module, one)) for module in modules for one in (name, EVERYTHING))
+
+    def _text(self, cls: type, values: Iterable[type], upstreams: Iterable[type]) -> str | None:
+        statements = class_statements(cls, self._stop)
+        if not statements:
+            return None
+        captured_lines, captured_things = captured(statements, self._program)
+        if not self._helpers:
+            return "\n\n".join([*(statement.text() for statement in statements), *captured_lines])
+        beside = [thing for value in _by_name(values) if (thing := self._thing(value)) is not None]
+        beside += captured_things
+        for upstream in _by_name(set(upstreams) - {cls}):
+            beside += self._results(upstream)
+        reach = self._reach(statements, dict.fromkeys(beside))
+        kept = {"annotations": ANNOTATIONS in reach.signs, "messages": MESSAGES in reach.signs}
+        own = [*(statement.text(**kept) for statement in statements), *captured_lines]
+        reached = self._whole(reach.modules()) if self._files else reach.texts()
+        return "\n\n".join([*own, MARK, *reached, *watched_texts(cls)])
 
     @property
     def _program(self) -> Program:

@@ -108,7 +108,7 @@ class _Definition:
     ) -> str:
         try:
             return lean_form(node, annotations=annotations, messages=messages, requirements=requirements)
-        except (RecursionError, ValueError):  # nothing that ast.unparse can write: the text as it stands
+        except ValueError:  # nothing that ast.unparse can write: the text as it stands
             return "".join(self._raw)
 
 

@@ -14,7 +14,8 @@ def watched_texts(cls: type) -> Iterator[str]:
     files = [file for base in cls.__mro__ for file in getattr(base.__dict__.get("_task_config"), "watch", ())]
     for file in dict.fromkeys(files):
         yield f"__watched__ = {os.path.basename(file)!r}"
-        yield written(read_file(file).tree) if file.endswith(".py") else f"__digest__ = {_digest(file)!r}"
+        tree = read_file(file).tree if file.endswith(".py") else None
+        yield written(tree) if tree is not None and tree.body else f"__digest__ = {_digest(file)!r}"
 
 
 def _digest(file: str) -> str:
