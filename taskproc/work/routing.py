@@ -141,10 +141,10 @@ class _Route:
     def _redirect_logs(self) -> None:
         """Have handlers that write to the streams' originals write to the streams."""
         self._logs = []
-        for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
-            for handler in getattr(logger, "handlers", ()):
+        for handler in [reference() for reference in logging._handlerList]:  # type: ignore[attr-defined]
+            if isinstance(handler, logging.StreamHandler):
                 for original, stream in zip(self._originals, self._streams, strict=True):
-                    if isinstance(handler, logging.StreamHandler) and handler.stream is original:
+                    if handler.stream is original:
                         self._logs.append((handler, original))
                         handler.setStream(stream)
 

@@ -60,9 +60,9 @@ def check_texts(assignment: Assignment, task: Node) -> None:
     Raises:
         SourceChangedError: Another text is loaded, and says something else.
     """
-    run_directory = os.path.dirname(assignment.context)
-    if _same.get((run_directory, assignment.name)) == len(sys.modules):
+    if _same.get((assignment.context, assignment.name)) == len(sys.modules):
         return
+    run_directory = os.path.dirname(assignment.context)
     texts = _read(run_directory)
     look_at_modules()
     other = {}
@@ -76,7 +76,7 @@ def check_texts(assignment: Assignment, task: Node) -> None:
             f"{assignment.name}, and the worker has the other text: nothing was run. Run again, from a fresh process."
         )
         raise SourceChangedError(msg)
-    _same[run_directory, assignment.name] = len(sys.modules)
+    _same[assignment.context, assignment.name] = len(sys.modules)
 
 
 def refuse_edited(assignment: Assignment) -> None:
@@ -103,7 +103,7 @@ def _on_disk(file: str, otherwise: bytes) -> bytes:
         return otherwise
 
 
-_same: dict[tuple[str, str], int] = {}  # how many modules there were when all was well
+_same: dict[tuple[str, str], int] = {}  # by context and task name, how many modules there were when all was well
 _texts: dict[str, Texts] = {}
 
 
