@@ -220,9 +220,12 @@ class Plan:
         self.reasons = [""] * len(graph)
         for node in self.forced:
             self.reasons[node] = FORCED
-        for node in range(len(graph)):
-            if not self.reasons[node]:
-                self.reasons[node] = self.why_stale(node, self.metas[node])
+        sources = {cls: known.source for cls, known in graph.classes.items()}
+        for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
+            # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
+            is_as_before = meta is not None and not graph.upstreams[node] and meta.source == sources[type(task)]
+            if not is_as_before and not self.reasons[node]:
+                self.reasons[node] = self.why_stale(node, meta)
         self.stale = [node for node, reason in enumerate(self.reasons) if reason]
 
     def why_stale(self, node: int, meta: Meta | None) -> str:
