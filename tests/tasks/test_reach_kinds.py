@@ -127,6 +127,30 @@ def make(): return T()
     ),
     pytest.param(
         {
+            'one.py': """
+def f(): return 3
+""",
+            'two.py': """
+__all__ = ["g"]
+def g(): return 1
+def f(): return 7
+""",
+            'tasks.py': """
+from one import *
+from two import *
+
+class T(TaskBase):
+    def run_task(self):
+        return f()
+
+def make(): return T()
+""",
+        },
+        ('two.py', '["g"]', '["g", "f"]'),
+        id='__all__ of one of two star imports',
+    ),
+    pytest.param(
+        {
             'tasks.py': """
 class O(TaskBase):
     A, B = 1, 2
