@@ -79,7 +79,8 @@ class MainBundle:
                 self._sent |= set(unsent)
 
     def _unsent(self) -> list[str]:
-        return [name for name in self._needs if name in self._names and name not in self._sent]
+        """Name what was reached since, in the order of the script, which is that of subclasses, too."""
+        return [name for name in self._names if name in self._needs and name not in self._sent]
 
     # --- what is needed ---
 
@@ -117,7 +118,7 @@ class MainBundle:
             self._missing[name] = self._reason(name, value, error)
             return set()
         self._needs[name] = made_of
-        return made_of | calls
+        return made_of | calls | _subclasses(value)
 
     def _passed_on(self, name: str) -> bool:
         """Leave a name out if something that it is made of is left out."""
@@ -202,6 +203,12 @@ class MainBundle:
 def top(name: str) -> str:
     """Give the outermost part of a name: that of `Outer` for `Outer.Inner`."""
     return name.partition(".")[0]
+
+
+def _subclasses(value: Any) -> set[str]:
+    """Name what a class knows without naming it, `__subclasses__`, as far as `__main__` has it."""
+    known: list[type] = type.__subclasses__(value) if isinstance(value, type) and value is not type else []
+    return {top(name) for cls in known if (name := name_in_main(cls))}
 
 
 def _is_plain(value: Any, depth: int = 3) -> bool:

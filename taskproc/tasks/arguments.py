@@ -22,6 +22,7 @@ from .unfit import UnfitError, a, short, unfit
 _TAG = "$"
 _PLAIN_KEYS = frozenset((str,))
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_HOLDS_CLASSES = re.compile(r'\["(dataclass|namedtuple|enum|flag)",')
 _LARGEST = 1 << 1024  # A longer integer is written in base 16: Python may refuse to write it in base 10.
 _UNSUSPICIOUS = 300  # characters: no integer in a text as short as this can exceed _LARGEST
 _PLAIN_TEXTS: dict[type, Callable[[Any], str]] = {  # as the JSON encoder writes them
@@ -56,6 +57,21 @@ def canonical(bound: Mapping[str, Any], owner: str) -> str:
         except UnfitError as error:
             raise TaskDefinitionError(error.sentence(owner, f"argument {name}")) from None
     return _encode(tagged)
+
+
+def holds_former_classes(bound: Mapping[str, Any], text: str) -> bool:
+    """Whether a class of these arguments, once written as `text`, was defined again since.
+
+    >>> holds_former_classes({"n": 6}, '{"n":6}')
+    False
+    """
+    if not _HOLDS_CLASSES.search(text):
+        return False
+    try:
+        canonical(bound, "")
+    except TaskDefinitionError:
+        return True
+    return False
 
 
 def identity(value: Any) -> Any:
@@ -213,7 +229,8 @@ def _named_tuple(value: Any, kind: type[Any], depth: int) -> list[Any]:
     items = dict(zip(kind._fields, value, strict=False))
     if len(items) != len(value):
         raise unfit(value, kind)
-    return ["namedtuple", _name(kind), _fields(value, kind, items, depth)]
+    held = _fields(value, kind, items, depth)
+    return ["namedtuple", _name(kind), held]
 
 
 def _dataclass(value: Any, kind: type[Any], depth: int) -> list[Any]:
@@ -225,7 +242,8 @@ def _dataclass(value: Any, kind: type[Any], depth: int) -> list[Any]:
             problem = f"is {a(kind)} whose field {field.name!r} is not set"
             raise UnfitError(problem, "give every field a value")
         items[field.name] = getattr(value, field.name)
-    return ["dataclass", _name(kind), _fields(value, kind, items, depth)]
+    held = _fields(value, kind, items, depth)
+    return ["dataclass", _name(kind), held]
 
 
 def _fields(value: Any, kind: type[Any], items: dict[str, Any], depth: int) -> dict[str, Any]:
@@ -361,4 +379,29 @@ def is_enum(kind: type[Any]) -> bool:
 
 
 def _name(kind: type[Any]) -> str:
+    """Name a class, which must be the one that its module has by that name: others would count as the same.
+
+    Raises:
+        UnfitError: It is another, or none.
+    """
+    found = found_instead(kind)
+    if found is not kind:
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        problem = f"is {a(kind)} which is not what {name} is now"
+        if found is None:
+            problem = f"is {a(kind)} whose class {kind.__module__} does not have as {kind.__qualname__}"
+        raise UnfitError(
+            f"{problem}, so two of such classes would count as one",
+            "define the class at the top level of a module, once, and make the value anew",
+        )
     return f"{module_name(kind.__module__)}.{kind.__qualname__}"
+
+
+def found_instead(kind: type[Any]) -> Any:
+    """Give what the module of a class has by the class's name: itself, as a rule; None if that is nothing."""
+    found: Any = sys.modules.get(kind.__module__)
+    if found is None:
+        return kind
+    for part in kind.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..base.collector import eased_collector
 from ..base.errors import CycleError, TaskDefinitionError, TaskprocError
-from .arguments import canonical, taken_arguments
+from .arguments import canonical, holds_former_classes, taken_arguments
 from .config import definitions, where_defined
 from .definition import refuse_idle
 from .label import label
@@ -85,7 +85,8 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     text = config.plain_text(bound)
     if not text:
         bound = taken_arguments(bound, cls.__qualname__)
-    key = config.digest(text or canonical(bound, cls.__qualname__))
+    written = text or canonical(bound, cls.__qualname__)
+    key = config.digest(written)
     if definitions.renewals != _renewals:
         _forget_former_classes()
     memo = _memos.get(cls)
@@ -98,6 +99,9 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         task = None
         recent.let_go()  # who holds no such task asks for a new one, whose constructor looks at the world anew
         task = memo.get(key)
+    if task is not None and not text and holds_former_classes(task._task.bound, written):
+        del memo[key]
+        task = None
     if task is not None:
         return task  # type: ignore[no-any-return]  # a memo holds instances of its class
     if not text:  # the constructor has a copy of its own, which it may change

@@ -136,6 +136,19 @@ def test_it_is_so_wherever_tasks_run(run_script: ScriptRunner, kind: str, how: s
     assert run(run_script, path, 2) == "same\n"
 
 
+def test_a_class_knows_its_subclasses_that_nobody_names(run_script: ScriptRunner):
+    script = """
+from taskproc import TaskBase
+class Base: pass
+class Second(Base): pass
+class First(Base): pass
+class T(TaskBase):
+    def run_task(self): return [cls.__name__ for cls in Base.__subclasses__()]
+print(T().run_graph(backend="process"))
+"""
+    assert run_script(script).out == "['Second', 'First']\n"
+
+
 def test_it_is_so_for_a_module_that_runs_as_the_program(run_script: ScriptRunner):
     definitions, value = KINDS["enum as a key"]
     definitions += "\ndef near():\n    from .near import NUMBER\n    return NUMBER"

@@ -20,6 +20,138 @@ SEEN = [
     pytest.param(
         {
             'tasks.py': """
+import functools
+N = "a"
+class C:
+    def go_a(self): return 3
+
+class T(TaskBase):
+    def run_task(self):
+        return functools.reduce(getattr, ["go_" + N], C())()
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'return 3', 'return 7'),
+        id='getattr handed on',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
+get = getattr
+N = "a"
+class C:
+    def go_a(self): return 3
+
+class T(TaskBase):
+    def run_task(self):
+        return get(C(), "go_" + N)()
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'return 3', 'return 7'),
+        id='getattr under another name',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
+import builtins
+N = "a"
+class C:
+    def go_a(self): return 3
+
+class T(TaskBase):
+    def run_task(self):
+        return builtins.getattr(C(), "go_" + N)()
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'return 3', 'return 7'),
+        id='getattr of builtins',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
+import inspect
+N = "a"
+class C:
+    def go_a(self): return 3
+
+class T(TaskBase):
+    def run_task(self):
+        return inspect.getattr_static(C(), "go_" + N)(0)
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'return 3', 'return 7'),
+        id='getattr_static',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
+from operator import methodcaller
+N = "a"
+class C:
+    def go_a(self): return 3
+
+class T(TaskBase):
+    def run_task(self):
+        return methodcaller("go_" + N)(C())
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'return 3', 'return 7'),
+        id='methodcaller of a computed name',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
+import operator
+N = "a"
+class C:
+    def go_a(self): return 3
+
+class T(TaskBase):
+    def run_task(self):
+        return operator.attrgetter("__doc__", "go_" + N)(C())[1]()
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'return 3', 'return 7'),
+        id='attrgetter of computed names',
+    ),
+    pytest.param(
+        {
+            'one.py': """
+def f(): return 3
+""",
+            'two.py': """
+__all__ = ["g"]
+def g(): return 1
+def f(): return 7
+""",
+            'tasks.py': """
+from one import *
+from two import *
+
+class T(TaskBase):
+    def run_task(self):
+        return f()
+
+def make(): return T()
+""",
+        },
+        ('two.py', '["g"]', '["g", "f"]'),
+        id='__all__ of one of two star imports',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
 class O(TaskBase):
     A, B = 1, 2
 
@@ -1047,6 +1179,51 @@ def make(): return T()
 ]
 
 UNSEEN = [
+    pytest.param(
+        {
+            'tasks.py': """
+class O(TaskBase):
+    def run_task(self): return 1
+
+class T(O, retries=1, channel="a"):
+    def run_task(self) -> int: return 3
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'retries=1, channel="a"', 'retries=2, channel="b"'),
+        id='where and how it runs',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
+class O(TaskBase):
+    def run_task(self): return 1
+
+class T(O, retries=1, channel="a"):
+    def run_task(self) -> int: return 3
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', '-> int', '-> "float | int"'),
+        id='annotations of run_task',
+    ),
+    pytest.param(
+        {
+            'tasks.py': """
+class O(TaskBase):
+    def run_task(self): return 1
+
+class T(O, retries=1, channel="a"):
+    def run_task(self) -> int: return 3
+
+def make(): return T()
+""",
+        },
+        ('tasks.py', 'class O(TaskBase)', 'class O(TaskBase, backend="thread")'),
+        id='where it runs, said for the first time',
+    ),
     pytest.param(
         {
             'a.py': """

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -41,6 +42,29 @@ class Config:
 @dataclasses.dataclass(frozen=True)
 class Fixed:
     layers: Any
+
+
+class Carrying(Pair): ...
+
+
+class Slotted(Fixed):
+    __slots__ = ("hidden",)
+
+
+@dataclasses.dataclass
+class Sized:
+    layers: list[int]
+
+    @cached_property
+    def size(self) -> int:
+        return sum(self.layers)
+
+
+def _again() -> type:
+    """Define `Fixed` again, as a notebook's cell does that runs a second time."""
+    made = dataclasses.make_dataclass("Fixed", ["layers"], frozen=True)
+    made.__module__ = __name__
+    return made
 
 
 class Shows(TaskBase):
@@ -178,8 +202,6 @@ class TestStateThatNoFieldShows:
             Shows({"k": config})
 
     def test_named_tuple_that_carries_more_is_refused_by_name(self):
-        class Carrying(Pair): ...
-
         pair = Carrying(1, 2)
         assert Shows(pair).given == pair
         pair.more = 3
@@ -187,9 +209,6 @@ class TestStateThatNoFieldShows:
             Shows(pair)
 
     def test_slot_that_is_no_field_is_refused_by_name(self):
-        class Slotted(Fixed):
-            __slots__ = ("hidden",)
-
         value = Slotted(1)
         assert Shows(value).given == value
         object.__setattr__(value, "hidden", 3)
@@ -202,15 +221,32 @@ class TestStateThatNoFieldShows:
         with pytest.raises(TaskDefinitionError, match=f"is an Odd with what a .*{base.__name__}.* holds|is an Odd"):
             Shows(kind())
 
+    @pytest.mark.parametrize("kind", ["dataclass", "namedtuple", "enum", "flag"])
+    def test_class_that_its_module_does_not_have_is_refused(self, kind):
+        made = {
+            "dataclass": lambda: dataclasses.make_dataclass("Made", ["x"])(1),
+            "namedtuple": lambda: namedtuple("Made", "x")(1),
+            "enum": lambda: enum.Enum("Made", "A").A,
+            "flag": lambda: enum.Flag("Made", "A").A,
+        }[kind]
+        with pytest.raises(TaskDefinitionError, match="is a Made whose class"):
+            Shows([made()])
+
+    def test_class_that_was_defined_again_is_refused(self, monkeypatch):
+        former = Fixed(1)
+        monkeypatch.setitem(globals(), "Fixed", _again())
+        with pytest.raises(TaskDefinitionError, match=r"is a Fixed which is not what .*test_taken\.Fixed is now"):
+            Shows(former)
+
+    def test_living_task_with_a_former_class_is_not_given(self, monkeypatch):
+        former = Shows([Fixed(1)])
+        monkeypatch.setitem(globals(), "Fixed", _again())
+        anew = Shows([Fixed(1)])
+        assert anew is not former
+        assert type(anew.given[0]) is Fixed
+        assert Shows([Fixed(1)]) is anew
+
     def test_what_follows_from_the_fields_is_fine(self):
-        @dataclasses.dataclass
-        class Sized:
-            layers: list[int]
-
-            @cached_property
-            def size(self) -> int:
-                return sum(self.layers)
-
         sized = Sized([1, 2])
         assert sized.size == 3
         assert Shows(sized) is Shows(Sized([1, 2]))

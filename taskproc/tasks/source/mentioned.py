@@ -38,7 +38,11 @@ _SIGNS = {
     "run_graph": GRAPHS,
     "run_graph_with_stats": GRAPHS,
 }
-_BY_NAME = {"getattr", "setattr", "hasattr", "delattr"}
+# Functions that take names of members, and from which argument on.
+_BY_NAME = {
+    **dict.fromkeys(["getattr", "setattr", "hasattr", "delattr", "getattr_static"], 1),
+    **dict.fromkeys(["attrgetter", "methodcaller"], 0),
+}
 _OF_THE_MODULE = {"globals", "locals", "eval", "exec"}
 _HOLDS_MESSAGES = {"AssertionError", "Exception", "BaseException"}
 
@@ -110,6 +114,8 @@ class _Reader(ast.NodeVisitor):
         self._harmless = False
 
     def visit_Name(self, node: ast.Name) -> None:
+        if node.id in _BY_NAME:  # handed on, as in `map(getattr, ...)`
+            self.signs.add(MEMBERS)
         self._refer((node.id,), passed=not self._harmless)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -214,7 +220,7 @@ class _Reader(ast.NodeVisitor):
         first = node.args[0] if node.args else None
         if name in ("__import__", "import_module") and first is not None:
             self._imported(first)
-        if len(path) == 1 and name in _BY_NAME and not (len(node.args) > 1 and isinstance(node.args[1], ast.Constant)):
+        if name in _BY_NAME and not _are_written(node.args[_BY_NAME[name]:], all_of_them=name == "attrgetter"):
             self.signs.add(MEMBERS)
         for part in path:
             self._named(part)
@@ -303,6 +309,12 @@ def decorators_in(node: ast.AST) -> list[ast.expr]:
         ]
         node._decorators = known  # type: ignore[attr-defined]
     return known
+
+
+def _are_written(names: list[ast.expr], *, all_of_them: bool) -> bool:
+    """Whether the names that a function is given stand in the code: the first of them, or all."""
+    given = names if all_of_them else names[:1]
+    return bool(given) and all(isinstance(name, ast.Constant) for name in given)
 
 
 def _start(text: ast.expr) -> str:

@@ -127,6 +127,8 @@ class Resolver:
                 inner = self.find(module.absolute(star))
                 if inner is not None and (inner.binds(name) or inner.stars()):
                     waiting.append((inner, path, None))
+                    if inner.binds("__all__"):  # which says whether the name is among those that come
+                        waiting.append((inner, ("__all__",), None))
             if not statements and not every and module.binds("__getattr__"):
                 waiting.append((module, ("__getattr__",), None))
         return found

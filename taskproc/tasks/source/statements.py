@@ -53,7 +53,10 @@ class ClassStatement:
         self._definition = definition
         self._is_task = issubclass(cls, stop)
         known = {*stop.__mro__, cls}
-        strange = [base for base in cls.__mro__ if base not in known and base.__module__ not in _PLAIN_BASES]
+        strange = [
+            base for base in cls.__mro__
+            if base not in known and base.__module__ not in _PLAIN_BASES and not _is_ours(base)
+        ]  # fmt: skip
         if all(issubclass(base, stop) or not _is_library(base, stop) for base in strange):
             self._requirements: frozenset[str] | None = frozenset(
                 name for name, value in vars(cls).items() if isinstance(value, Req)
@@ -171,8 +174,12 @@ def _files(cls: type, codes: list[CodeType]) -> list[str]:
     return [module_file] if module_file else remembered()[::-1]
 
 
+def _is_ours(base: type) -> bool:
+    return base.__module__.partition(".")[0] == _OURS
+
+
 def _is_library(base: type, stop: type) -> bool:
-    if base.__module__.partition(".")[0] in (_OURS, "builtins"):
+    if _is_ours(base) or base.__module__ == "builtins":
         return True
     file: str | None = getattr(sys.modules.get(base.__module__), "__file__", None)
     if file is None:
