@@ -273,7 +273,7 @@ class Attempt:
             if descriptors is not None and at_hand is self:
                 descriptors.note_surroundings()
             self.started = time.perf_counter()
-            value = task.run_task()
+            value = _in_this_process(task)
             seconds = time.perf_counter() - self.started
             check_texts(assignment, task)
         except BaseException as error:
@@ -342,6 +342,26 @@ def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
         error = RuntimeError(f"{failure.get('type')}: {failure.get('message')}")
     BaseException.__setattr__(error, "__cause__", RemoteTraceback(failure.get("traceback", "")))  # frozen ones, too
     return error
+
+
+def _in_this_process(task: Any) -> Any:
+    """Run the task; a child that it forked and that comes back from it ends here: the result is the parent's."""
+    own = os.getpid()
+    try:
+        return task.run_task()
+    except BaseException as error:
+        if os.getpid() != own:
+            _try_to_print(_readable_traceback(error))
+        raise
+    finally:
+        if os.getpid() != own:
+            os._exit(1 if sys.exc_info()[0] is not None else _flushed())
+
+
+def _flushed() -> int:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return 0
 
 
 def _as_failure(error: BaseException) -> BaseException:

@@ -215,3 +215,27 @@ def test_workers_of_one_host_name_and_number_have_files_of_their_own(tmp_path: P
     assert len(first) == 2
     assert len(both) == 4
     assert not os.listdir(tmp_path / "output")
+
+
+class Forks(TaskBase):
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def run_task(self) -> str:
+        child = os.fork()
+        if child == 0:
+            print("the child was here")
+            if self.how == "raises":
+                raise ValueError
+            return "the child's"
+        os.waitpid(child, 0)
+        return "the parent's"
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("how", ["returns", "raises"])
+@pytest.mark.parametrize("backend", ["process", "prefix"])
+def test_a_forked_child_that_comes_back_ends_without_a_result(how: str, backend: str) -> None:
+    task = Forks(how)
+    assert task.run_graph(backend=backend) == "the parent's"
+    assert "the child was here" in (task.task_directory.parent / "stdout.txt").read_text()
