@@ -32,7 +32,7 @@ def main(depth: int) -> None:
     run.mkdir()
     choice = BackendChoice(settings, None, {}, {})
     seats, packer = Seats(plan, set()), Packer(str(run))
-    packer.register(plan.graph.classes)
+    packer.register(plan.graph.classes, plan.graph.read.beside)
     seats.allot()
     node = len(plan.graph) - 1
     plan.done(node - 1, Meta(plan.graph.digest(node - 1), NO_SOURCE, NO_UPSTREAMS, bytes(16), 0.0, 0, 1))

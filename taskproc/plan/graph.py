@@ -8,12 +8,13 @@ from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from ..base.errors import TaskDefinitionError
+from ..base.errors import SourceChangedError, TaskDefinitionError
 from ..base.lean import blake2b
 from ..store.cache import Cache
 from ..store.class_store import ClassStore
 from ..store.files import Meta
-from ..tasks.config import TaskConfig, where_defined
+from ..tasks.arguments import found_instead
+from ..tasks.config import TaskConfig, definitions, where_defined
 from ..tasks.construction import recent
 from ..tasks.node import Node
 from ..tasks.source import same_source, source_digest
@@ -47,8 +48,10 @@ class TaskClass:
 
     def accepts(self, stored: bytes) -> bool:
         """Whether a result computed by that source is as good as one computed by today's."""
-        if self.text is None or stored == self.source:
+        if stored == self.source:
             return True
+        if self.text is None:  # of a result by some source nobody can say whether it is the class's
+            return False
         if stored not in self._accepted:
             text = self.store.load_source(stored)
             same = text is not None and same_source(text, self.text)
@@ -156,6 +159,8 @@ class TaskGraph:
         if not PLAIN.issuperset(map(type, chain.from_iterable(bound))):
             for task, values in zip(self.tasks, bound, strict=True):
                 found.setdefault(type(task), set()).update(value_classes(values))
+            for kind in set().union(*found.values()):
+                _refuse_former_value(kind)
         return found
 
     def read_results(self) -> list[Meta | None]:
@@ -293,6 +298,16 @@ def _two_classes(cls: type[Node]) -> TaskDefinitionError:
         "the class was defined again, construct the tasks anew."
     )
     return TaskDefinitionError(msg)
+
+
+def _refuse_former_value(kind: type) -> None:
+    if found_instead(kind) is not kind:
+        definitions.renewals += 1  # what is constructed from now on is not what was constructed before
+        msg = (
+            f"{kind.__qualname__} was defined again since a task was given one as an argument: that is an instance of "
+            "the former class. Construct the tasks anew."
+        )
+        raise SourceChangedError(msg)
 
 
 def _closure(cls: type, above: dict[type, set[type]]) -> set[type]:

@@ -12,6 +12,7 @@ from ..tasks.loaded import Loaded, loaded, look_at_modules, module_of
 from ..tasks.node import Node
 from ..tasks.source import SourceReader
 from ..tasks.source.files import as_if, is_installed, is_standard, noting, read_file
+from ..tasks.source.pieces import NOTHING_BESIDE, Beside
 from ..tasks.source.proof import doubt, former_users
 
 _WAYS_OUT = "Load it again (importlib.reload, also whatever imports from it), or start again."
@@ -39,6 +40,7 @@ class Read(NamedTuple):
         texts: The files that a worker loads itself, with their texts.
         scripts: The files of what travels by value, with their texts.
         asked: What it was read for.
+        beside: What the classes make use of and a worker that only imports them does not have.
         helpers: Whether what a class uses of the user's own modules is a part of its source.
         files: Whether these modules count as a whole.
     """
@@ -47,11 +49,12 @@ class Read(NamedTuple):
     texts: Mapping[str, bytes]
     scripts: Mapping[str, bytes]
     asked: Mapping[type, Asked]
+    beside: Beside
     helpers: bool
     files: bool
 
 
-NOTHING_READ = Read({}, {}, {}, {}, helpers=True, files=False)
+NOTHING_READ = Read({}, {}, {}, {}, NOTHING_BESIDE, helpers=True, files=False)
 
 
 def read_texts(asked: Mapping[type, Asked], *, helpers: bool, files: bool) -> Read:
@@ -82,7 +85,7 @@ def read_texts(asked: Mapping[type, Asked], *, helpers: bool, files: bool) -> Re
                 _refuse_changed(changed, sources, _sources(SourceReader(Node, helpers=helpers, files=files), asked))
         scripts = {one.file: one.text for one in known if one not in by_name}
         texts = {file: read_file(file).text for file in own if file not in scripts}
-        return Read(sources, texts, scripts, asked, helpers, files)
+        return Read(sources, texts, scripts, asked, reader.beside, helpers, files)
 
 
 def _sources(reader: SourceReader, asked: Mapping[type, Asked]) -> dict[type, str | None]:

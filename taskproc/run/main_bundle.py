@@ -18,8 +18,10 @@ from typing import Any
 from ..base.naming import name_in_main
 from ..base.private import opener
 from ..base.telling import told
+from ..tasks.source.pieces import Beside
 from ..work.driver_main import DriverMain
 from .by_value import DEFINITIONS, Defining, Nowhere
+from .changes import NO_CHANGES, Changes, changed_in
 
 _ATTRIBUTES = ("__doc__", "__file__", "__package__")
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), ModuleType)
@@ -47,26 +49,47 @@ class MainBundle:
         self._sent: set[str] = set()
         self._missing: dict[str, str] = {}
 
-    def begin(self, classes: Mapping[str, type]) -> None:
+    def begin(self, classes: Mapping[str, type], beside: Beside) -> None:
         """Write what the task classes reach, and beside it all else that `__main__` defines.
 
         Args:
             classes: Task classes that no import finds, by the tokens of those that have no name in `__main__`.
+            beside: What the script's code, and that of its modules, does to what the classes make use of.
         """
         named = {token: name_in_main(cls) for token, cls in classes.items()}
         nameless = {token: cls for token, cls in classes.items() if not named[token]}
-        start = {top(name) for name in named.values() if name}
+        start = {top(name) for name in named.values() if name} | (beside.names & self._names.keys())
+        changed = {(module, path): value for module, name in beside.changes for path, value in changed_in(module, name)}
+        for (module, path), value in changed.items():
+            start |= self._look(f"{module}.{path}", value)
         for token, cls in list(nameless.items()):
             found = self._look(token, cls)
             if token in self._missing:
                 del nameless[token]
             start |= found
         self._follow(start)
+        unfit = self._leave_out_unfit(changed)
         nameless = {token: cls for token, cls in nameless.items() if not self._passed_on(token)}
         reached = self._unsent()
         others = self._write_others(set(reached))
-        self._write(nameless, reached, others=others)
+        changes = Changes(changed, list(beside.modules), unfit)
+        self._write(nameless, reached, others, changes)
         self._sent |= set(reached)
+
+    def _leave_out_unfit(self, changed: dict[tuple[str, str], Any]) -> str:
+        """Leave out what cannot travel; say why if the script's change is surely in it.
+
+        A class may have any attribute, such as a lock, from its own module.
+        """
+        unfit = ""
+        for module, path in list(changed):
+            key = f"{module}.{path}"
+            self._needs.pop(key, None)
+            if key in self._missing:
+                reason = self._missing.pop(key)
+                unfit = unfit if "." in path else reason
+                del changed[module, path]
+        return unfit
 
     def need(self, names: Iterable[str]) -> None:
         """Write what these names of `__main__` need besides, which a task was found to hold or to call."""
@@ -164,13 +187,15 @@ class MainBundle:
         self._sent |= set(others)
         return path
 
-    def _write(self, nameless: Mapping[str, type], names: list[str], others: str = "") -> None:
+    def _write(
+        self, nameless: Mapping[str, type], names: list[str], others: str = "", changes: Changes = NO_CHANGES
+    ) -> None:
         sent = frozenset(self._sent)
 
         def use(used: Mapping[str, Any]) -> dict[str, Any]:
             return {name: value for name, value in used.items() if name in names}
 
-        self.files.append(self._dump(nameless, names, lambda name: top(name) in sent, use, others, {}))
+        self.files.append(self._dump(nameless, names, lambda name: top(name) in sent, use, others, {}, changes))
 
     def _dump(
         self,
@@ -180,17 +205,21 @@ class MainBundle:
         use: Callable[[Mapping[str, Any]], dict[str, Any]],
         others: str,
         left_out: Mapping[str, str],
+        changes: Changes = NO_CHANGES,
     ) -> str:
         path = f"{self._directory}/classes-{len(os.listdir(self._directory))}.pkl"
         with open(f"{path}.tmp", "w+b", opener=opener) as content, open(path, "wb", opener=opener) as file:
             pickler = Defining(content, by_name, use)
             pickler.dump(dict(nameless))
             pickler.dump({name: self._names[name] for name in names})
+            pickler.dump(changes.values)
             head = {
                 "attributes": {name: self._names.get(name) for name in _ATTRIBUTES if name in self._names},
                 "spec": getattr(self._names.get("__spec__"), "name", ""),
                 "others": others,
                 "missing": {**left_out, **self._missing},
+                "modules": changes.modules,
+                "unfit": changes.unfit,
             }
             pickle.dump(head, file, 5)
             content.seek(0)

@@ -17,6 +17,7 @@ from ..base.naming import name_in_main
 from ..base.telling import told
 from ..tasks.requires import PRIVATE, convert
 from ..tasks.settled import check_unchanged
+from ..tasks.source.pieces import NOTHING_BESIDE, Beside
 from ..work.handover import Assignment, ClassRef, register_here, this_process
 from .importing import importable
 
@@ -41,8 +42,12 @@ class Packer:
         self._bundle: MainBundle | None = None
         self._lock = threading.Lock()
 
-    def register(self, classes: Iterable[type]) -> None:
+    def register(self, classes: Iterable[type], beside: Beside) -> None:
         """Prepare the classes whose tasks, or whose results, will travel.
+
+        Args:
+            classes: The classes.
+            beside: What they make use of besides what an import gives a worker.
 
         Raises:
             TaskDefinitionError: They cannot be pickled.
@@ -55,8 +60,8 @@ class Packer:
                 by_value[token] = cls
             in_bundle = nameless and not name_in_main(cls)
             self._refs[cls] = ClassRef(cls.__module__, cls.__qualname__, token, in_bundle)
-        if by_value:
-            self._begin(by_value)
+        if by_value or any(beside):
+            self._begin(by_value, beside)
 
     def pack(self, assignment: Assignment, task: Node, reference: Callable[[Any], Any]) -> bytes:
         """Pickle one task for its worker.
@@ -94,12 +99,12 @@ class Packer:
         self._need(names)
         return data
 
-    def _begin(self, classes: dict[str, type]) -> MainBundle:
+    def _begin(self, classes: dict[str, type], beside: Beside) -> MainBundle:
         from .main_bundle import MainBundle
 
         bundle = MainBundle(self._directory)
         try:
-            bundle.begin(classes)
+            bundle.begin(classes, beside)
         except Exception as error:
             names = ", ".join(cls.__qualname__ for cls in list(classes.values())[:3])
             msg = f"{names or 'the script'}: what it defines cannot be pickled for its workers: {told(error)}"
@@ -111,7 +116,7 @@ class Packer:
         """See to it that what a task needs of `__main__` is in the bundle."""
         if names:
             with self._lock:
-                bundle = self._bundle or self._begin({})
+                bundle = self._bundle or self._begin({}, NOTHING_BESIDE)
             bundle.need(names)
 
 

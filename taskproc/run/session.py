@@ -130,7 +130,7 @@ class Session:
         packer = Packer(self._run.path)
         nodes_of = self._plan.graph.by_class(self._plan.stale)
         places.check(nodes[0] for nodes in nodes_of.values())
-        packer.register(self._plan.graph.classes)
+        packer.register(self._plan.graph.classes, self._plan.graph.read.beside)
         seats.allot()
         write_outline(self._run.path, self._plan, seats.ids, self._limits.caps)
         tidy_up(self._claims, self._orphans, self._cache)

@@ -28,7 +28,7 @@ class _Definitions:
     """The names of the task classes that were defined so far.
 
     Attributes:
-        renewals: How often a class was defined under a name that there was already.
+        renewals: How often a class was defined under a name that there was already, as far as anybody knows.
     """
 
     def __init__(self) -> None:

@@ -84,7 +84,7 @@ class Bench:
         found = Plugins([*settings.plugins, *plugins], profiles=settings.profiles)
         self._places = Places(plan.graph, found, BackendChoice(settings, name, {}, options))
         seats, packer = Seats(plan, set()), Packer(self._run.path)
-        packer.register(plan.graph.classes)
+        packer.register(plan.graph.classes, plan.graph.read.beside)
         seats.allot()
         self._maker = Payloads(plan, seats, packer, self._run.context)
         self._graph = plan.graph

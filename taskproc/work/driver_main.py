@@ -17,6 +17,7 @@ from types import ModuleType, resolve_bases
 from ..base.errors import TaskprocError
 from ..base.lean import pickle
 from ..base.telling import told
+from .changed import put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,6 +143,14 @@ class DriverMain(ModuleType):
                 self._by_token.update(unpickler.load())
                 for name, value in unpickler.load().items():
                     vars(self).setdefault(name, value)
+                for module in head["modules"]:
+                    __import__(module)
+                for (module, name), value in unpickler.load().items():
+                    put(module, name, value)
+            if head["unfit"]:
+                raise TaskprocError(head["unfit"])
+        except TaskprocError:
+            raise
         except Exception as error:
             msg = f"what the script defines cannot be read on the worker: {told(error)}"
             raise TaskprocError(msg) from error

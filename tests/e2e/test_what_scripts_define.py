@@ -258,11 +258,12 @@ def test_a_dataclass_can_be_built_upon_on_a_worker(run_script: ScriptRunner):
 
 def test_a_name_that_no_code_shows_is_told_as_missing(run_script: ScriptRunner):
     text = """
+    import sys
     from taskproc import FailedTaskError, TaskBase
     NUMBERS = [1, 2]
     class Asks(TaskBase):
         def run_task(self):
-            return eval("NUMBERS")
+            return getattr(sys.modules["__main__"], "NUM" + "BERS".upper())
     try: Asks().run_graph()
     except FailedTaskError as error: print(error)
     print(Asks().run_graph(backend="thread"))
@@ -270,6 +271,21 @@ def test_a_name_that_no_code_shows_is_told_as_missing(run_script: ScriptRunner):
     out = run_script(text).out
     assert "the script's NUMBERS is not on the worker: nothing that a task class names leads to it" in out
     assert out.endswith("[1, 2]\n")
+
+
+def test_what_code_evaluates_is_there(run_script: ScriptRunner):
+    text = """
+    from taskproc import TaskBase
+    X_a, X_b = [1], [2]
+    class C:
+        def go(self): return X_b
+    class Asks(TaskBase):
+        def __init__(self, name: str): self.name = name
+        def run_task(self):
+            return globals()["X_" + self.name], eval("C().g" + "o")()
+    print(Asks("a").run_graph())
+    """
+    assert run_script(text).out == "([1], [2])\n"
 
 
 def test_a_graph_within_a_task_has_what_the_script_defines(run_script: ScriptRunner):

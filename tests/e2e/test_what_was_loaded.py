@@ -208,3 +208,45 @@ def test_cell_that_runs_again_counts_for_what_needs_its_class(run_script: Script
         f"print(U().run_graph(backend={backend!r}))",
     ]
     assert run_script.cells(cells).out == "10\n20\n"
+
+
+def test_a_class_without_a_source_does_not_take_the_results_of_one_that_has_it(run_script: ScriptRunner):
+    text = """
+    from taskproc import TaskBase
+    class T(TaskBase):
+        def run_task(self): return 1
+    print(T().run_graph(backend="thread"))
+    exec("class T(TaskBase):\\n    def run_task(self): return 2")
+    for _ in range(2):
+        print(T().run_graph(backend="thread"))
+    """
+    assert run_script(text).out.split() == ["1", "2", "2"]
+
+
+def test_what_magics_run_counts(run_script: ScriptRunner):
+    cells = ["from taskproc import TaskBase\nclass T(TaskBase):\n    def run_task(self): return K"]
+    ways = ["%time K = 1", "%%time\nK = 2\n", "%prun -q K = 3", "%%prun -q\nK = 4"]
+    for way in ways:
+        cells += [way, "print('K is', T().run_graph(backend='thread'))"]
+    out = run_script.cells(cells).out
+    assert [line.strip() for line in out.splitlines() if "K is" in line] == [f"K is {n}" for n in (1, 2, 3, 4)]
+
+
+def test_task_that_holds_an_instance_of_a_former_class_is_refused_and_constructed_anew(run_script: ScriptRunner):
+    of_c = "import dataclasses\n@dataclasses.dataclass\nclass C:\n    x: int = 1\n    def m(self): return self.x + {}"
+    tasks = """
+from taskproc import Requires, SourceChangedError, TaskBase
+class V(TaskBase):
+    def __init__(self, c): self.c = c
+    def run_task(self): return self.c.m()
+class W(TaskBase):
+    v: Requires[int]
+    def __init__(self): self.v = V(C())
+    def run_task(self): return self.v
+w = W()
+print(w.run_graph(backend="thread"))
+"""
+    asked = "try: print(w.run_graph(backend='thread'))\nexcept SourceChangedError: print('refused')"
+    anew = "print(W().run_graph(backend='thread'))"
+    told = run_script.cells([of_c.format(0), tasks, of_c.format(100), asked, anew]).out
+    assert told.split() == ["1", "refused", "101"]

@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .names import Imported, binds, imports, same_scope
 
 _AS_SCRIPT = {"__name__ == '__main__'", "'__main__' == __name__"}
+_MAGICS = {"run_line_magic": 1, "run_cell_magic": 2}  # IPython's, with the position of the code
+_RUN_CODE = ("capture", "prun", "time")
+_OPTIONS = re.compile(r"^\s*(-\w+\s+)*")
 _FOR_CHECKERS = ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING")
 
 
@@ -67,6 +71,7 @@ def imports_anywhere(tree: ast.AST) -> list[Imported]:
 
 def _running(statements: list[ast.stmt], as_script: bool) -> Iterator[ast.stmt]:
     for statement in statements:
+        yield from _behind_magic(statement)
         test = ast.unparse(statement.test) if isinstance(statement, ast.If) else ""
         if not isinstance(statement, ast.If):
             yield statement
@@ -78,3 +83,19 @@ def _running(statements: list[ast.stmt], as_script: bool) -> Iterator[ast.stmt]:
             yield from _running(statement.body, as_script)
         else:
             yield statement
+
+
+def _behind_magic(statement: ast.stmt) -> list[ast.stmt]:
+    """Give what `%time` and its like run: the cell has it as a text."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr not in _MAGICS:
+        return []
+    texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    at = _MAGICS[call.func.attr]
+    if len(texts) <= at or texts[0] not in _RUN_CODE:
+        return []
+    code = _OPTIONS.sub("", str(texts[at])) if at == 1 else str(texts[at])
+    try:
+        return ast.parse(code).body
+    except SyntaxError:
+        return []

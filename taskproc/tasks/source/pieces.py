@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .modules import Module
 from .names import Mentions, Reference
@@ -26,6 +27,23 @@ class Piece:
     optional: dict[str, list[ast.stmt]] = field(default_factory=dict)
     members: set[str] | None = None
     only: bool = False
+
+
+class Beside(NamedTuple):
+    """What a class makes use of and a process that only imports the class does not have.
+
+    Attributes:
+        names: What the script defines, by name.
+        changes: What the script changes in other modules, by module and name.
+        modules: The modules that change something when they are imported, without the class's own importing them.
+    """
+
+    names: set[str]
+    changes: dict[tuple[str, str], None]
+    modules: dict[str, None]
+
+
+NOTHING_BESIDE = Beside(set(), {}, {})
 
 
 @dataclass

@@ -18,7 +18,7 @@ from .members import is_without_fields, optional_methods
 from .mentioned import ANNOTATIONS, GRAPHS, MEMBERS, MESSAGES, SUBCLASSES, decorators_in, mentions
 from .modules import OURS, Module
 from .names import EVERYTHING, FUNCTIONS, Mentions, Reference, imports_in
-from .pieces import Piece, TaskClass, all_names, named, only, place
+from .pieces import Beside, Piece, TaskClass, all_names, named, only, place
 from .program import Program
 from .resolver import Thing
 from .statements import ClassStatement
@@ -38,12 +38,14 @@ class Reach:
 
     Attributes:
         signs: The same, and what was found on the way.
+        beside: What a process that imports the class has not, or not yet.
     """
 
     def __init__(
         self, program: Program, statements: Sequence[ClassStatement], beside: Iterable[Thing], signs: frozenset[str]
     ) -> None:
         self.signs = set(signs)
+        self.beside = Beside(set(), {}, {})
         self._given = signs
         self._program = program
         self._statements = statements
@@ -155,6 +157,8 @@ class Reach:
     def _reach(self, thing: Thing, rest: tuple[str, ...] = (), is_passed: bool = False, is_seed: bool = False) -> None:
         is_new = thing not in self._things
         self._things[thing] = None
+        if thing.module.is_script:
+            self.beside.names.add(thing.name)
         statements = thing.module.statements(thing.name)
         if not is_seed and self._program.is_task(thing):
             for statement in statements:
@@ -172,10 +176,19 @@ class Reach:
     def _reach_changers(self, key: Thing | str) -> None:
         for module, statement in sorted(self._program.changers(key), key=lambda found: place(*found)):
             thing = named(module, statement)
+            if isinstance(key, Thing) and key.module is not module:
+                self._note_change(key, module)
             if isinstance(statement, ast.ClassDef) and self._program.is_task(thing):
                 self._reach_task(thing, statement, (), True)
             else:
                 self._add(thing, statement)
+
+    def _note_change(self, thing: Thing, module: Module) -> None:
+        """Note that one module changes a thing of another: who imports only the other misses that."""
+        if not module.is_script:
+            self.beside.modules[module.name] = None
+        elif thing.name != EVERYTHING and thing.module.loaded() is not None:
+            self.beside.changes[thing.module.name, thing.name] = None
 
     def _add(self, thing: Thing, node: ast.stmt) -> None:
         if id(node) in self._pieces or id(node) in self._seeds:
@@ -185,6 +198,8 @@ class Reach:
             return
         piece = self._pieces[id(node)] = Piece(thing.module, node)
         assert isinstance(piece, Piece)
+        if thing.module.is_script and isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            self.beside.names.add(node.name)
         if isinstance(node, ast.ClassDef) and MEMBERS not in self._given:
             piece.optional = optional_methods(self._program, thing, node)
             methods = {inner.name for inner in node.body if isinstance(inner, FUNCTIONS)}

@@ -12,6 +12,7 @@ from .mentioned import ANNOTATIONS, MESSAGES
 from .modules import Module
 from .names import EVERYTHING
 from .normal_form import MARK, written
+from .pieces import Beside
 from .program import Program
 from .reach import Reach
 from .resolver import Thing
@@ -28,6 +29,9 @@ class SourceReader:
         stop: Where the bases of a class end: `TaskBase`.
         helpers: Whether to add the functions, classes and constants of the user's own modules that a class reaches.
         files: Whether to add the whole files of the modules instead.
+
+    Attributes:
+        beside: What the classes that were read make use of and a process that only imports them does not have.
     """
 
     def __init__(self, stop: type, *, helpers: bool = True, files: bool = False) -> None:
@@ -36,6 +40,7 @@ class SourceReader:
         self._files = files
         self._known: Program | None = None
         self._handed_on: dict[type, list[Thing]] = {}
+        self.beside = Beside(set(), {}, {})
 
     def text(self, cls: type, values: Iterable[type] = (), upstreams: Iterable[type] = ()) -> str | None:
         """Give the source of a class, of its bases (those of `stop` left out), and of what they use.
@@ -96,6 +101,9 @@ class SourceReader:
         while reach.signs != signs:
             signs = frozenset(reach.signs)
             reach = Reach(self._program, statements, beside, signs)
+        self.beside.names.update(reach.beside.names)
+        self.beside.changes.update(reach.beside.changes)
+        self.beside.modules.update(reach.beside.modules)
         return reach
 
     def _results(self, cls: type) -> list[Thing]:
@@ -108,7 +116,10 @@ class SourceReader:
         """Find the class of a value at the top level of a module."""
         file = getattr(sys.modules.get(cls.__module__), "__file__", None)
         known = self._program.find(cls.__module__) if file is None else self._program.module_of(cls.__module__, file)
-        return Thing(known, cls.__qualname__.partition(".")[0]) if known is not None else None
+        name = cls.__qualname__.partition(".")[0]
+        if cls.__module__ == "__main__" and (known is None or not known.binds(name)):
+            known = self._program.module_of("__main__", "")  # cells, of a notebook or of a shell in a script
+        return Thing(known, name) if known is not None else None
 
     def _whole(self, reached: list[Module]) -> list[str]:
         """Write the files of modules, and of all that they import anywhere."""
