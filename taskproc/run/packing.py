@@ -60,7 +60,7 @@ class Packer:
                 by_value[token] = cls
             in_bundle = nameless and not name_in_main(cls)
             self._refs[cls] = ClassRef(cls.__module__, cls.__qualname__, token, in_bundle)
-        if by_value or any(beside):
+        if by_value or beside.subclasses or beside.changes or beside.modules:
             self._begin(by_value, beside)
 
     def pack(self, assignment: Assignment, task: Node, reference: Callable[[Any], Any]) -> bytes:

@@ -34,16 +34,18 @@ class Beside(NamedTuple):
 
     Attributes:
         names: What the script defines, by name.
+        subclasses: Those of them that are found by their base, which asks for its subclasses.
         changes: What the script changes in other modules, by module and name.
         modules: The modules that change something when they are imported, without the class's own importing them.
     """
 
     names: set[str]
+    subclasses: set[str]
     changes: dict[tuple[str, str], None]
     modules: dict[str, None]
 
 
-NOTHING_BESIDE = Beside(set(), {}, {})
+NOTHING_BESIDE = Beside(set(), set(), {}, {})
 
 
 @dataclass

@@ -45,7 +45,7 @@ class Reach:
         self, program: Program, statements: Sequence[ClassStatement], beside: Iterable[Thing], signs: frozenset[str]
     ) -> None:
         self.signs = set(signs)
-        self.beside = Beside(set(), {}, {})
+        self.beside = Beside(set(), set(), {}, {})
         self._given = signs
         self._program = program
         self._statements = statements
@@ -172,6 +172,8 @@ class Reach:
             if SUBCLASSES in self._given:
                 for module, statement in self._program.subclasses(thing):
                     self._add(named(module, statement), statement)
+                    if module.is_script and module is not thing.module:
+                        self.beside.subclasses.add(named(module, statement).name)
 
     def _reach_changers(self, key: Thing | str) -> None:
         for module, statement in sorted(self._program.changers(key), key=lambda found: place(*found)):
