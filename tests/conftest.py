@@ -44,11 +44,9 @@ def cache(tmp_path: Path, cache_name: str, monkeypatch: pytest.MonkeyPatch) -> I
     for name in ("TP_BACKEND", "TP_EXECUTOR", "TP_MAX_WORKERS", "TP_DETECT_SOURCE_CHANGE", "TP_STORE", "TP_FSYNC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TP_CACHE_DIR", str(directory))
-    before = Context.cache_dir
-    Context.cache_dir = directory
+    monkeypatch.setattr(Context, "_assigned", {"cache_dir": directory})
     construction._memos.clear()
     yield directory
-    Context.cache_dir = before
     _close_stores(directory)
 
 

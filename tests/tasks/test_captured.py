@@ -10,6 +10,8 @@ from taskproc import Requires, RequiresList, TaskBase, TaskDefinitionError
 from taskproc.tasks.node import Node
 from taskproc.tasks.source import normalised_source
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 WEIGHT = 3
 
 
