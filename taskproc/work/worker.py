@@ -348,20 +348,18 @@ def _in_this_process(task: Any) -> Any:
     """Run the task; a child that it forked and that comes back from it ends here: the result is the parent's."""
     own = os.getpid()
     try:
-        return task.run_task()
+        value = task.run_task()
     except BaseException as error:
-        if os.getpid() != own:
-            _try_to_print(_readable_traceback(error))
-        raise
-    finally:
-        if os.getpid() != own:
-            os._exit(1 if sys.exc_info()[0] is not None else _flushed())
+        if os.getpid() == own:
+            raise
+        _try_to_print(_readable_traceback(error))
+        os._exit(1)
+    if os.getpid() != own:
+        from .capture import flush
 
-
-def _flushed() -> int:
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    return 0
+        flush()
+        os._exit(0)
+    return value
 
 
 def _as_failure(error: BaseException) -> BaseException:
