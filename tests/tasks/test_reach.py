@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from taskproc.tasks.source import mentioned, normalised_source, reach, same_source
+from taskproc.tasks.source import SourceReader, mentioned, normalised_source, reach, same_source
 from taskproc.tasks.source.normal_form import MARK
 
 TASKS = """
@@ -197,6 +197,25 @@ def test_an_import_by_a_call_at_the_top_level_is_an_import(write):
         """),
     }
     assert "'changed'" in reached(write(files))
+
+
+@pytest.mark.parametrize(
+    ("imports", "beside"), [("import deep_table, deep_fill", []), ("import deep_table", ["deep_fill"])]
+)
+def test_what_changes_a_table_is_imported_besides_only_if_the_class_s_module_does_not(write, imports, beside):
+    files = {
+        "deep_table.py": "TABLE = {}",
+        "deep_fill.py": "import deep_table\ndeep_table.TABLE['a'] = 1",
+        "deep_tasks.py": f"{imports}\nfrom reaching_tasks import Stop\n"
+        "class A(Stop):\n    def run_task(self): return deep_table.TABLE",
+        "reaching_tasks.py": "class Stop: pass",
+        "deep_start.py": "import deep_fill\nimport deep_tasks\nfrom deep_tasks import A",
+    }
+    started = write(files, "deep_start")
+    reader = SourceReader(sys.modules["reaching_tasks"].Stop)
+    reader._program.enter(reader._program.find("deep_start"))
+    reader.text(started.A)
+    assert list(reader.beside.modules) == beside
 
 
 def test_a_function_may_call_itself_and_others_that_call_it(write):

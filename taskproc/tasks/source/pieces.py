@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from .modules import Module
 from .names import Mentions, Reference
@@ -29,7 +28,8 @@ class Piece:
     only: bool = False
 
 
-class Beside(NamedTuple):
+@dataclass
+class Beside:
     """What a class makes use of and a process that only imports the class does not have.
 
     Attributes:
@@ -39,13 +39,20 @@ class Beside(NamedTuple):
         modules: The modules that change something when they are imported, without the class's own importing them.
     """
 
-    names: set[str]
-    subclasses: set[str]
-    changes: dict[tuple[str, str], None]
-    modules: dict[str, None]
+    names: set[str] = field(default_factory=set)
+    subclasses: set[str] = field(default_factory=set)
+    changes: dict[tuple[str, str], None] = field(default_factory=dict)
+    modules: dict[str, None] = field(default_factory=dict)
+
+    def add(self, other: Beside) -> None:
+        """Take in what another class makes use of."""
+        self.names |= other.names
+        self.subclasses |= other.subclasses
+        self.changes |= other.changes
+        self.modules |= other.modules
 
 
-NOTHING_BESIDE = Beside(set(), set(), {}, {})
+NOTHING_BESIDE = Beside()
 
 
 @dataclass

@@ -29,6 +29,7 @@ class Program(Resolver):
         super().__init__(stop)
         self.modules: dict[str, Module] = {}
         self._changers: dict[Thing | str, list[tuple[Module, ast.stmt]]] = {}
+        self._with: dict[Module, dict[str, Module]] = {}
         self._subclasses: dict[Thing, list[tuple[Module, ast.stmt]]] = {}
         if (started := self.script()) is not None:
             self.enter(started)
@@ -43,15 +44,31 @@ class Program(Resolver):
             self.modules[module.name] = module
             entered.append(module)
             for statement in module.running():
-                waiting += self.imported_modules(module, _imports_when_run(statement))
+                waiting += self._imported(module, statement)
                 effect = effect_of(statement)
-                if effect is not None:
-                    waiting += self.imported_modules(module, effect.mentions.imports)  # also importlib.import_module
-                    for start in effect.mentions.computed:
-                        waiting += self.beside(module, start)
+                for start in effect.mentions.computed if effect is not None else ():
+                    waiting += self.beside(module, start)
         for module in entered:
             for statement in module.running():
                 self._take_in(module, statement)
+
+    def imported_with(self, module: Module) -> dict[str, Module]:
+        """Give a module, and all that is imported when it is, by name; but for what only a computed name leads to."""
+        if module not in self._with:
+            found, waiting = self._with.setdefault(module, {}), [module]
+            while waiting:
+                inner = waiting.pop()
+                if inner.name not in found:
+                    found[inner.name] = inner
+                    for statement in inner.running():
+                        waiting += self._imported(inner, statement)
+        return self._with[module]
+
+    def _imported(self, module: Module, statement: ast.stmt) -> list[Module]:
+        """Give the user's modules that a statement imports when it runs, also by `importlib.import_module`."""
+        effect = effect_of(statement)
+        every = _imports_when_run(statement)
+        return self.imported_modules(module, [*every, *effect.mentions.imports] if effect is not None else every)
 
     def changers(self, key: Thing | str) -> list[tuple[Module, ast.stmt]]:
         """Give the statements that may change what a name, or a library, holds."""

@@ -45,7 +45,7 @@ class Reach:
         self, program: Program, statements: Sequence[ClassStatement], beside: Iterable[Thing], signs: frozenset[str]
     ) -> None:
         self.signs = set(signs)
-        self.beside = Beside(set(), set(), {}, {})
+        self.beside = Beside()
         self._given = signs
         self._program = program
         self._statements = statements
@@ -72,7 +72,7 @@ class Reach:
 
     def modules(self) -> list[Module]:
         """Give the modules that something of was reached."""
-        own = [module for s in self._statements if (module := self._module(s)) is not None]
+        own = self._modules_of_statements()
         found = [piece.module for piece in self._pieces.values() if isinstance(piece, Piece)]
         return list(dict.fromkeys([*own, *found]))
 
@@ -87,6 +87,13 @@ class Reach:
                 for statement in thing.module.statements(thing.name)
             )
         ]
+
+    def _own_modules(self) -> list[Module]:
+        """Give the modules that a process imports to have the class."""
+        return [module for module in self._modules_of_statements() if not module.is_script]
+
+    def _modules_of_statements(self) -> list[Module]:
+        return [module for s in self._statements if (module := self._module(s)) is not None]
 
     # --- going on ---
 
@@ -188,7 +195,8 @@ class Reach:
     def _note_change(self, thing: Thing, module: Module) -> None:
         """Note that one module changes a thing of another: who imports only the other misses that."""
         if not module.is_script:
-            self.beside.modules[module.name] = None
+            if not any(module.name in self._program.imported_with(own) for own in self._own_modules()):
+                self.beside.modules[module.name] = None
         elif thing.name != EVERYTHING and thing.module.loaded() is not None:
             self.beside.changes[thing.module.name, thing.name] = None
 

@@ -40,7 +40,7 @@ class SourceReader:
         self._files = files
         self._known: Program | None = None
         self._handed_on: dict[type, list[Thing]] = {}
-        self.beside = Beside(set(), set(), {}, {})
+        self.beside = Beside()
 
     def text(self, cls: type, values: Iterable[type] = (), upstreams: Iterable[type] = ()) -> str | None:
         """Give the source of a class, of its bases (those of `stop` left out), and of what they use.
@@ -101,8 +101,7 @@ class SourceReader:
         while reach.signs != signs:
             signs = frozenset(reach.signs)
             reach = Reach(self._program, statements, beside, signs)
-        for whole, found in zip(self.beside, reach.beside, strict=True):
-            whole.update(found)  # type: ignore[attr-defined]  # they are sets and dicts
+        self.beside.add(reach.beside)
         return reach
 
     def _results(self, cls: type) -> list[Thing]:
