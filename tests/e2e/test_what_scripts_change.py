@@ -1,8 +1,6 @@
 """What a script changes in modules that it imports is there on workers, too, which import them anew."""
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 
 from tests.support import ScriptRunner
@@ -52,7 +50,7 @@ def test_it_is_there_for_a_class_of_the_script_and_of_a_module(
     run_script: ScriptRunner, change: str, asked: str, answer: str, backend: str
 ):
     for name, text in {"library": LIBRARY, "patch": PATCH, "steps": TASKS.format(asked)}.items():
-        (run_script.home / f"{name}.py").write_text(text)
+        run_script.write(text, f"{name}.py")
     own = f"import library\n{change}\n{TASKS.format(asked)}{END.format(backend)}"
     assert run_script(own, name="own.py").out.strip() == answer
     other = f"import library\n{change}\nfrom steps import T\n{END.format(backend)}"
@@ -60,8 +58,8 @@ def test_it_is_there_for_a_class_of_the_script_and_of_a_module(
 
 
 def test_what_cannot_travel_is_told_with_the_way_out(run_script: ScriptRunner):
-    (run_script.home / "library.py").write_text(LIBRARY)
-    script = textwrap.dedent("""
+    run_script.write(LIBRARY, "library.py")
+    script = """
         import sys, library
         from taskproc import FailedTaskError, TaskBase
         library.X = (n for n in [1, 2])
@@ -74,7 +72,7 @@ def test_what_cannot_travel_is_told_with_the_way_out(run_script: ScriptRunner):
                 T(2).run_graph(backend="process")
             except FailedTaskError as error:
                 print(error.exception)
-    """)
+    """
     said = run_script(script).out.splitlines()
     assert said[0] == "[1, 2]"
     assert "library.X, a generator, cannot travel to a worker" in said[1]

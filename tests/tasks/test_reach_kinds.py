@@ -1178,10 +1178,8 @@ def make(): return T()
     ),
 ]
 
-UNSEEN = [
-    pytest.param(
-        {
-            'tasks.py': """
+HOW_IT_RUNS = {
+    'tasks.py': """
 class O(TaskBase):
     def run_task(self): return 1
 
@@ -1190,37 +1188,20 @@ class T(O, retries=1, channel="a"):
 
 def make(): return T()
 """,
-        },
+}
+UNSEEN = [
+    pytest.param(
+        HOW_IT_RUNS,
         ('tasks.py', 'retries=1, channel="a"', 'retries=2, channel="b"'),
         id='where and how it runs',
     ),
     pytest.param(
-        {
-            'tasks.py': """
-class O(TaskBase):
-    def run_task(self): return 1
-
-class T(O, retries=1, channel="a"):
-    def run_task(self) -> int: return 3
-
-def make(): return T()
-""",
-        },
+        HOW_IT_RUNS,
         ('tasks.py', '-> int', '-> "float | int"'),
         id='annotations of run_task',
     ),
     pytest.param(
-        {
-            'tasks.py': """
-class O(TaskBase):
-    def run_task(self): return 1
-
-class T(O, retries=1, channel="a"):
-    def run_task(self) -> int: return 3
-
-def make(): return T()
-""",
-        },
+        HOW_IT_RUNS,
         ('tasks.py', 'class O(TaskBase)', 'class O(TaskBase, backend="thread")'),
         id='where it runs, said for the first time',
     ),
