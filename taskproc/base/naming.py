@@ -10,10 +10,13 @@ if TYPE_CHECKING:
 
 def name_in_main(obj: Any) -> str:
     """Give the name by which a class or function is found in `__main__`; none if it is not found there."""
-    if getattr(obj, "__module__", None) != "__main__":
-        return ""
-    name: str = getattr(obj, "__qualname__", "")
-    found: Any = sys.modules["__main__"]
-    for part in name.split("."):
+    is_named = getattr(obj, "__module__", None) == "__main__" and found_by_name(obj) is obj
+    return obj.__qualname__ if is_named else ""
+
+
+def found_by_name(obj: Any) -> Any:
+    """Give what the module of a class or function has by its name: itself, as a rule; None if that is nothing."""
+    found: Any = sys.modules.get(obj.__module__)
+    for part in getattr(obj, "__qualname__", "").split("."):
         found = getattr(found, part, None)
-    return name if found is obj else ""
+    return found

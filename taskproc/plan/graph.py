@@ -13,12 +13,11 @@ from ..base.lean import blake2b
 from ..store.cache import Cache
 from ..store.class_store import ClassStore
 from ..store.files import Meta
-from ..tasks.arguments import found_instead
 from ..tasks.config import TaskConfig, definitions, where_defined
 from ..tasks.construction import recent
 from ..tasks.node import Node
 from ..tasks.source import same_source, source_digest
-from ..tasks.values import PLAIN, value_classes
+from ..tasks.values import PLAIN, is_former, value_classes
 from .sources import NOTHING_READ, Asked, read_texts
 
 if TYPE_CHECKING:
@@ -159,8 +158,7 @@ class TaskGraph:
         if not PLAIN.issuperset(map(type, chain.from_iterable(bound))):
             for task, values in zip(self.tasks, bound, strict=True):
                 found.setdefault(type(task), set()).update(value_classes(values))
-            for kind in set().union(*found.values()):
-                _refuse_former_value(kind)
+            _refuse_former(filter(is_former, chain.from_iterable(found.values())))
         return found
 
     def read_results(self) -> list[Meta | None]:
@@ -300,9 +298,9 @@ def _two_classes(cls: type[Node]) -> TaskDefinitionError:
     return TaskDefinitionError(msg)
 
 
-def _refuse_former_value(kind: type) -> None:
-    if found_instead(kind) is not kind:
-        definitions.renewals += 1  # what is constructed from now on is not what was constructed before
+def _refuse_former(kinds: Iterable[type]) -> None:
+    for kind in kinds:
+        definitions.renew()
         msg = (
             f"{kind.__qualname__} was defined again since a task was given one as an argument: that is an instance of "
             "the former class. Construct the tasks anew."

@@ -5,6 +5,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from ..base.naming import found_by_name
+
 _found_modules: dict[str, bool] = {}
 
 
@@ -13,10 +15,7 @@ def importable(obj: Any) -> bool:
     module = sys.modules.get(obj.__module__)
     if module is None or obj.__module__ == "__main__" or not is_findable(module):
         return False
-    found: Any = module
-    for part in obj.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is obj
+    return found_by_name(obj) is obj
 
 
 def is_findable(module: ModuleType) -> bool:

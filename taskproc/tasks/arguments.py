@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..base.errors import TaskDefinitionError
+from ..base.naming import found_by_name
 from ..base.script import module_name
 from .instances import beyond_fields, is_derived, is_named_tuple
 from .taken import MAX_DEPTH, PLAIN, NestedTooDeepError, taken
@@ -22,7 +23,6 @@ from .unfit import UnfitError, a, short, unfit
 _TAG = "$"
 _PLAIN_KEYS = frozenset((str,))
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_HOLDS_CLASSES = re.compile(r'\["(dataclass|namedtuple|enum|flag)",')
 _LARGEST = 1 << 1024  # A longer integer is written in base 16: Python may refuse to write it in base 10.
 _UNSUSPICIOUS = 300  # characters: no integer in a text as short as this can exceed _LARGEST
 _PLAIN_TEXTS: dict[type, Callable[[Any], str]] = {  # as the JSON encoder writes them
@@ -57,21 +57,6 @@ def canonical(bound: Mapping[str, Any], owner: str) -> str:
         except UnfitError as error:
             raise TaskDefinitionError(error.sentence(owner, f"argument {name}")) from None
     return _encode(tagged)
-
-
-def holds_former_classes(bound: Mapping[str, Any], text: str) -> bool:
-    """Whether a class of these arguments, once written as `text`, was defined again since.
-
-    >>> holds_former_classes({"n": 6}, '{"n":6}')
-    False
-    """
-    if not _HOLDS_CLASSES.search(text):
-        return False
-    try:
-        canonical(bound, "")
-    except TaskDefinitionError:
-        return True
-    return False
 
 
 def identity(value: Any) -> Any:
@@ -398,10 +383,5 @@ def _name(kind: type[Any]) -> str:
 
 
 def found_instead(kind: type[Any]) -> Any:
-    """Give what the module of a class has by the class's name: itself, as a rule; None if that is nothing."""
-    found: Any = sys.modules.get(kind.__module__)
-    if found is None:
-        return kind
-    for part in kind.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found
+    """Give what the module of a class has by the class's name; the class itself where there is no such module."""
+    return found_by_name(kind) if kind.__module__ in sys.modules else kind

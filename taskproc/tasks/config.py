@@ -28,7 +28,7 @@ class _Definitions:
     """The names of the task classes that were defined so far.
 
     Attributes:
-        renewals: How often a class was defined under a name that there was already, as far as anybody knows.
+        renewals: How often it was seen that a class was defined under a name that there was already.
     """
 
     def __init__(self) -> None:
@@ -37,8 +37,13 @@ class _Definitions:
 
     def note(self, name: str) -> None:
         """Note that a class has been defined."""
-        self.renewals += name in self._names
+        if name in self._names:
+            self.renew()
         self._names.add(name)
+
+    def renew(self) -> None:
+        """Note that a class, a task's or one of their arguments, was defined again: tasks that live may hold it."""
+        self.renewals += 1
 
 
 definitions = _Definitions()

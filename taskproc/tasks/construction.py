@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import contextvars
 import itertools
-import threading
 import time
 import weakref
 from collections import deque
+from functools import partial
 from typing import Any
 
 from ..base.collector import eased_collector
+from ..base.deep import NoThreadError, in_fresh_thread
 from ..base.errors import CycleError, TaskDefinitionError, TaskprocError
-from .arguments import canonical, holds_former_classes, taken_arguments
+from .arguments import canonical, taken_arguments
 from .config import definitions, where_defined
 from .definition import refuse_idle
 from .label import label
 from .node import Node, TaskRecord
 from .settled import settle, too_early
+from .values import is_former, value_classes
 
 LEVELS_PER_THREAD = 100
 MAX_LEVELS = 400_000
@@ -85,8 +87,7 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     text = config.plain_text(bound)
     if not text:
         bound = taken_arguments(bound, cls.__qualname__)
-    written = text or canonical(bound, cls.__qualname__)
-    key = config.digest(written)
+    key = config.digest(text or canonical(bound, cls.__qualname__))
     if definitions.renewals != _renewals:
         _forget_former_classes()
     memo = _memos.get(cls)
@@ -99,7 +100,7 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         task = None
         recent.let_go()  # who holds no such task asks for a new one, whose constructor looks at the world anew
         task = memo.get(key)
-    if task is not None and not text and holds_former_classes(task._task.bound, written):
+    if task is not None and not text and any(map(is_former, value_classes(task._task.bound.values()))):
         del memo[key]
         task = None
     if task is not None:
@@ -189,25 +190,12 @@ def _initialised(
 def _in_fresh_thread(
     cls: type[Node], record: TaskRecord, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Node:
-    made: list[Node] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            made.append(_initialised(cls, record, args, kwargs))
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
+    make = partial(contextvars.copy_context().run, _initialised, cls, record, args, kwargs)
     try:
-        thread.start()
-    except RuntimeError as error:
+        return in_fresh_thread(make)
+    except NoThreadError as error:
         msg = f"{where_defined(cls)}{cls.__qualname__}: constructors nest too deep for this machine ({error})."
         raise TaskDefinitionError(msg) from None
-    thread.join()
-    if raised:
-        raise raised[0]
-    return made[0]
 
 
 def _cycle(building: _Building, key: bytes) -> str:

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -191,9 +191,9 @@ class _ContextType(type):
         super().__setattr__(name, value)
 
 
-def _assignable(cls: _ContextType) -> dict[str, Any]:
-    """Give the settings that may be assigned to `Context`."""
-    return {name: None for name in (*vars(_ContextType), *vars(cls)) if not name.startswith("_")}
+def _assignable(cls: _ContextType) -> list[str]:
+    """Name the settings that may be assigned to `Context`."""
+    return [name for name in (*vars(_ContextType), *vars(cls)) if not name.startswith("_")]
 
 
 class Context(metaclass=_ContextType):
@@ -515,7 +515,7 @@ def _is_path(name: str) -> bool:
     return name.endswith(".py") or "/" in name
 
 
-def _nearest_word(name: str, known: Mapping[str, Any]) -> str:
+def _nearest_word(name: str, known: Iterable[str]) -> str:
     from ..base.options import nearest
 
     return nearest(name, list(known))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
+from .arguments import found_instead
 from .node import Node
 from .substitutes import Const, MappedTask
 
@@ -35,6 +36,11 @@ def value_classes(values: Iterable[Any]) -> set[type]:
                 found.add(kind)
             waiting += _inside(value)
     return found
+
+
+def is_former(kind: type) -> bool:
+    """Whether a class was defined again since: its module has another by its name, or none."""
+    return found_instead(kind) is not kind
 
 
 def _inside(value: Any) -> list[Any]:

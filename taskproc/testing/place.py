@@ -32,16 +32,16 @@ def fresh_cache(directory: Path) -> Iterator[Path]:
     """
     variables = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("TP_")}
     os.environ["TP_CACHE_DIR"] = str(directory)
-    assigned, before = "cache_dir" in Context._assigned, Context.cache_dir
+    before = Context._assigned.get("cache_dir")
     Context.cache_dir = directory
     construction._memos.clear()
     try:
         yield directory
     finally:
-        if assigned:
-            Context.cache_dir = before
-        else:
+        if before is None:
             del Context.cache_dir
+        else:
+            Context.cache_dir = before
         os.environ.pop("TP_CACHE_DIR", None)
         os.environ.update(variables)
         for path in [path for path in stores._class_stores if path.startswith(f"{directory}/")]:
