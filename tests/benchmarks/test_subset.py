@@ -5,9 +5,11 @@ Compared are seconds of processor time, which other work on the machine hardly c
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,12 +19,22 @@ from benchmarks.systems import PACKED, RAW, SYSTEMS, TREE, State, System
 from benchmarks.work import Work
 
 WIDE = Work("wide", 500)
-ROUNDS = 3  # what a disk takes for a file varies threefold: the least of several figures is compared
+ROUNDS = 5
+MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
     return Setup(environments=tmp_path, scratch=tmp_path, workers=2, cap=60, settle=False)
+
+
+@pytest.fixture
+def setup_in_memory(setup: Setup) -> Iterator[Setup]:
+    """Give one without a disk: what a disk takes for a file varies tenfold, beside other tests and without."""
+    if not MEMORY.is_dir():
+        pytest.skip(f"no {MEMORY} here")
+    with TemporaryDirectory(dir=MEMORY) as scratch:
+        yield replace(setup, scratch=Path(scratch))
 
 
 def named(name: str, *states: State) -> System:
@@ -55,24 +67,24 @@ def test_what_takes_too_long_is_ended(setup: Setup) -> None:
 
 
 @pytest.mark.slow
-def test_tree_store_costs_little_more_than_its_files_and_packed_less(setup: Setup) -> None:
+def test_tree_store_costs_little_more_than_its_files_and_packed_less(setup_in_memory: Setup) -> None:
     cells = Cells()
     for _ in range(ROUNDS):
         for name in (RAW, TREE, PACKED):
-            run_all_states(named(name, "cold"), WIDE, setup, cells)
+            run_all_states(named(name, "cold"), WIDE, setup_in_memory, cells)
 
     raw, tree, packed = (middle(cells, name, WIDE, "cold") for name in (RAW, TREE, PACKED))
-    assert packed < tree < 3 * raw, [(*key, cell.seconds, cell.cpu) for key, cell in cells.all.items()]
+    assert packed < tree < 5 * raw, [(*key, cell.seconds, cell.cpu) for key, cell in cells.all.items()]
 
 
 @pytest.mark.slow
-def test_time_grows_no_faster_than_the_tasks(setup: Setup) -> None:
+def test_time_grows_no_faster_than_the_tasks(setup_in_memory: Setup) -> None:
     cells = Cells()
     large = Work("wide", 4 * WIDE.size)
     states: tuple[State, ...] = ("cold", "no-op")
     for _ in range(ROUNDS):
         for work in (WIDE, large):
-            run_all_states(named(PACKED, *states), work, setup, cells)
+            run_all_states(named(PACKED, *states), work, setup_in_memory, cells)
 
     for state in states:
         few, many = (middle(cells, PACKED, work, state) for work in (WIDE, large))
