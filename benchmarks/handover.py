@@ -14,7 +14,7 @@ from taskproc.run.places import Places
 from taskproc.run.request import RunRequest
 from taskproc.run.run import make_plan
 from taskproc.run.seats import Seats
-from taskproc.store.files import Meta
+from taskproc.store.meta import Meta
 from taskproc.tasks.in_use import current_cache
 from taskproc.tasks.settings import load_settings
 
@@ -35,7 +35,10 @@ def main(depth: int) -> None:
     packer.register(plan.graph.classes, plan.graph.read.beside)
     seats.allot()
     node = len(plan.graph) - 1
-    plan.done(node - 1, Meta(plan.graph.digest(node - 1), NO_SOURCE, NO_UPSTREAMS, bytes(16), 0.0, 0, 1))
+    nothing = bytes(16)
+    before = plan.graph.digest(node - 1)
+    made = Meta(before, NO_SOURCE, NO_UPSTREAMS, nothing, nothing, nothing, nothing, nothing, 0.0, 0.0, 0, 0, 0, 1)
+    plan.done(node - 1, made)
     options = Places(plan.graph, plugins, choice).choose(node, 0).options
     job = Payloads(plan, seats, packer, str(run / "context")).make(node, options)
     began = time.perf_counter()

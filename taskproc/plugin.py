@@ -327,7 +327,8 @@ class Event:
         task_id: Its id, or -1 while it has none.
         nonce: The attempt.
         backend: The backend's name.
-        detail: JSON-able: host, pid, reason, seconds; `retried` for a failure that is not the last word.
+        detail: JSON-able: host, pid, reason, seconds; `retried` for a failure that is not the last word; `spared` for
+            a task that was to run and need not, since what it needs came out as before.
     """
 
     time: float

@@ -97,6 +97,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         store (str): `tree` or `packed`; as in the settings by default.
         watch (module, its name, a path, or several): Counts as a whole as a part of the class's source, where reading
             cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
+        cutoff (bool): Whether a result that is the same as before spares the tasks that need it; True.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -134,6 +135,26 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         """
         return cast("R", None)
 
+    def result_digest(self, value: Any) -> str | bytes | None:
+        """Say what makes a result the same as the one before it, so that what depends on it need not run again.
+
+        Override it for values whose pickles differ though they mean the same. It is called on the worker.
+
+        Args:
+            value: What `run_task` returned.
+
+        Returns:
+            Equal text or bytes for equal results; None to go by the pickle.
+
+        Example:
+            >>> class Words(TaskBase):
+            ...     def run_task(self) -> set[str]:
+            ...         return {"lamb", "sheep"}
+            ...     def result_digest(self, value: set[str]) -> str:
+            ...         return repr(sorted(value))
+        """
+        return None
+
     def __init_subclass__(
         cls,
         *,
@@ -147,6 +168,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         timeout: float | None = None,
         store: StoreKind | None = None,
         watch: Watched = (),
+        cutoff: bool = True,
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -166,6 +188,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             timeout=timeout,
             store=store,
             watch=watch,
+            cutoff=cutoff,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)

@@ -28,11 +28,14 @@ def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
     if not planned:
         click.echo(f"Nothing would run: {task!r} and all that it needs is cached.")
         return
-    click.echo(f"{len(planned)} of {tasks_text(len(planned) + preview.cached)} would run:")
+    uncertain = sum(not one.is_certain for one in planned)
+    if_changed = f", {uncertain} of them only if what they need gives other results than before" if uncertain else ""
+    click.echo(f"{len(planned)} of {tasks_text(len(planned) + preview.cached)} would run{if_changed}:")
     for (name, place), tasks in _grouped(planned).items():
         click.echo(f"\n  {name}: {len(tasks)} on {place}")
         for one in tasks[:_SHOWN_TASKS]:
-            click.echo(f"    {_short(repr(one.task))}: {_short(one.reason)}")
+            perhaps = "" if one.is_certain else "may run, "
+            click.echo(f"    {_short(repr(one.task))}: {perhaps}{_short(one.reason)}")
         if len(tasks) > _SHOWN_TASKS:
             reasons = Counter(general_reason(one.reason) for one in tasks[_SHOWN_TASKS:])
             told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())

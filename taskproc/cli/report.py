@@ -33,12 +33,14 @@ class Tally:
     Attributes:
         ran: Tasks that ran to their end, by name.
         failed: Tasks that failed, by name.
+        spared: How many were to run, and need not, as what they need came out as before.
         seconds: How long the run has taken so far.
     """
 
     def __init__(self) -> None:
         self.ran: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.spared = 0
         self._begin = time.monotonic()
 
     def __call__(self, events: Sequence[Event]) -> None:
@@ -47,6 +49,8 @@ class Tally:
                 self.ran[event.task] += 1
             elif event.kind == "failed" and not event.detail.get("retried"):
                 self.failed[event.task] += 1
+            elif event.kind == "cached" and event.detail.get("spared"):
+                self.spared += 1
 
     @property
     def seconds(self) -> float:
@@ -65,7 +69,9 @@ def print_summary(task: TaskBase[Any], tally: Tally, all_tasks: Mapping[str, int
     if ran == 0:
         click.echo(f"{_name(task)} is up to date: nothing ran, {tasks_text(total)} cached.")
         return
-    click.echo(f"{_name(task)} is done: {tasks_text(ran)} ran, {total - ran} cached, in {duration(tally.seconds)}.")
+    spared = f" ({tally.spared} of them spared: what they need came out as before)" if tally.spared else ""
+    took = duration(tally.seconds)
+    click.echo(f"{_name(task)} is done: {tasks_text(ran)} ran, {total - ran} cached{spared}, in {took}.")
     if total > 1:
         _print_table([(name, tally.ran[name], number - tally.ran[name]) for name, number in all_tasks.items()])
 

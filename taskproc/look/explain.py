@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..plan.graph import FORCED, Plan, TaskClass, follows_upstream
 from ..runs import ledger
 from ..store import files
-from ..store.files import DamagedResultError, Meta
+from ..store.files import DamagedResultError
+from ..store.meta import Meta
 from ..tasks.source import source_diff, what_changed
 from .history import RunReader, TaskState
 
@@ -102,12 +103,7 @@ class Explainer:
 
     def _runs_after_upstream(self, node: int) -> bool:
         """Whether its upstreams are its only reason."""
-        meta = self._plan.metas[node]
-        return (
-            follows_upstream(self._plan.reasons[node])
-            and meta is not None
-            and not self._has_other_source(node, meta)
-        )
+        return follows_upstream(self._plan.reasons[node])
 
     def _has_other_source(self, node: int, meta: Meta) -> bool:
         return self._plan.detect_source_change and not self._graph.class_of(node).accepts(meta.source)

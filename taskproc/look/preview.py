@@ -34,12 +34,14 @@ class PlannedTask:
 
     Attributes:
         reason: Why it would run.
+        is_certain: Whether it would run in any case, and not only if what it needs gives other results than before.
         backend: Where; the leaf that a router chose.
         options: The options that differ from their defaults.
     """
 
     task: Node
     reason: str
+    is_certain: bool
     backend: str
     options: dict[str, Any]
 
@@ -81,13 +83,12 @@ class Preview:
 
     def tasks(self) -> Iterator[PlannedTask]:
         """Give the tasks that would run, each behind its upstreams."""
+        doubtful = self.plan.doubtful()
         for node in self.plan.stale:
             task, reason = self.plan.graph.tasks[node], self.plan.reasons[node]
             place = self._places.get(node)
-            if place is None:
-                yield PlannedTask(task, reason, _INTERACTIVE, {})
-            else:
-                yield PlannedTask(task, reason, place.plugin.name, _chosen_options(place.options))
+            where = (_INTERACTIVE, {}) if place is None else (place.plugin.name, _chosen_options(place.options))
+            yield PlannedTask(task, reason, node not in doubtful, *where)
 
     def submissions(self) -> Iterator[Submission]:
         """Give what durable backends would be told, in waves: those of the second wave wait for tasks of the first."""

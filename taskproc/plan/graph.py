@@ -12,7 +12,7 @@ from ..base.errors import SourceChangedError, TaskDefinitionError
 from ..base.lean import blake2b
 from ..store.cache import Cache
 from ..store.class_store import ClassStore
-from ..store.files import Meta
+from ..store.meta import Meta
 from ..tasks.config import TaskConfig, definitions, where_defined
 from ..tasks.construction import recent
 from ..tasks.node import Node
@@ -235,28 +235,50 @@ class Plan:
         """Say why a result with this provenance will not do; nothing if it will."""
         if meta is None:
             return "no result"
+        if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
+            return "its source changed"
         upstreams = self.graph.upstreams[node]
         for up in upstreams:
             if self.reasons[up]:
                 return f"{_ITS_UPSTREAM}{self.graph.tasks[up]!r} runs"
-        if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
-            return "its source changed"
         if upstreams and meta.upstreams != self.upstreams_digest(node):
             return "an upstream has a newer result"
         return ""
 
     def upstreams_digest(self, node: int) -> bytes:
-        """Digest the commit ids of a node's upstreams, all of which have results."""
+        """Digest the versions of a node's upstreams, all of which have results."""
         upstreams = self.graph.upstreams[node]
         if not upstreams:
             return NO_UPSTREAMS
         metas = self.metas
-        return blake2b(b"".join([metas[up].commit for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
+        return blake2b(b"".join([metas[up].version for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
+
+    def upstream_values_digest(self, node: int) -> bytes:
+        """Digest the digests of the values of a node's upstreams, all of which have results."""
+        upstreams = self.graph.upstreams[node]
+        if not upstreams:
+            return NO_UPSTREAMS
+        metas = self.metas
+        return blake2b(b"".join([metas[up].value for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
 
     def stale_upstreams(self) -> dict[int, list[int]]:
         """Give, for each node that must run, those of its upstreams that must run too, each once."""
         upstreams, reasons = self.graph.upstreams, self.reasons
         return {node: [up for up in dict.fromkeys(upstreams[node]) if reasons[up]] for node in self.stale}
+
+    def doubtful(self) -> set[int]:
+        """Give the nodes that need not run after all if their upstreams give again what they gave."""
+        found: set[int] = set()
+        for node in self.stale:
+            if follows_upstream(self.reasons[node]):
+                stale = [up for up in self.graph.upstreams[node] if self.reasons[up]]
+                if not any(up not in found and self._is_sure_to_change(up) for up in stale):
+                    found.add(node)
+        return found
+
+    def _is_sure_to_change(self, node: int) -> bool:
+        """Whether what a node that runs gives will not count as what it gave before."""
+        return self.metas[node] is None or node in self.forced or not self.graph.class_of(node).config.cutoff
 
     def done(self, node: int, meta: Meta) -> None:
         """Note that a node has a fresh result now."""

@@ -59,8 +59,9 @@ class Account:
         for node, meta in effect.metas.items():
             self._plan.done(node, meta)
             measured = {"seconds": round(meta.seconds, 6), "memory": meta.memory}
-            if not effect.ran:
-                self._chronicle.tell("cached", node, "", "", measured)
+            if effect.by != "run":
+                spared = {"spared": True} if effect.by == "spared" else {}
+                self._chronicle.tell("cached", node, "", "", {**measured, **spared})
                 continue
             name = self._tasks[node]._task_config.name
             self.ran[name] = self.ran.get(name, 0) + 1

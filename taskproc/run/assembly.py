@@ -76,6 +76,7 @@ def assemble(
         lambda node: tasks[node]._task_config.channels,
         lambda node: tasks[node]._task_config.retries,
         limits,
+        plan.doubtful(),
         stop_on_failure=request.on_error == "stop",
     )
     conductor, results = Conductor(board), Results(plan, seats, payloads)
@@ -95,6 +96,7 @@ def assemble(
     )
     takeover = Takeover(plan, claims, orphans, ledger, seats, places, payloads, lanes)
     elsewhere = Elsewhere(graph, claims, takeover, waits, seats, results)
+    conductor.on(events.Recheck, lambda effect: conductor.take(results.recheck(effect.nodes)))
     conductor.on(events.Place, dispatch.place)
     conductor.on(events.Finish, account.finish)
     conductor.on(events.Fail, account.fail)

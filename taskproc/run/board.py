@@ -12,7 +12,7 @@ The loop tells the board what has happened, and carries out what the board answe
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base.errors import TaskprocError
@@ -30,6 +30,7 @@ from .records import (
     KEEPING,
     LIMITED,
     QUEUED,
+    RECHECKED,
     RUNNING,
     SUBMITTED,
     UNSEEN,
@@ -50,6 +51,7 @@ class Board:
         labels: Gives a task's labels, for the rate limits.
         retries: Gives how many failed attempts of a task are followed by another.
         limits: The rate limits.
+        doubtful: Those that need not run if their upstreams turn out to be what they were.
         stop_on_failure: Whether a failure lets nothing new start.
 
     Attributes:
@@ -64,6 +66,7 @@ class Board:
         labels: Callable[[int], tuple[str, ...]],
         retries: Callable[[int], int],
         limits: Limits,
+        doubtful: Collection[int] = (),
         *,
         stop_on_failure: bool,
     ) -> None:
@@ -78,11 +81,14 @@ class Board:
         self._retries = retries
         self._limits = limits
         self._stop_on_failure = stop_on_failure
+        self._doubtful = doubtful
+        self._rechecked: list[int] = []
         self._placed: list[int] = []
         self._limited: list[int] = []
         self._answers: dict[type, Callable[[Any], list[Effect]]] = {
             events.Opened: self._opened,
             events.Impossible: lambda event: self._fail(event.node, event.cause),
+            events.Rechecked: self._recheck_ended,
             events.Held: self._held,
             events.Claimed: self._claimed,
             events.Adopted: self._adopted,
@@ -101,6 +107,9 @@ class Board:
         What is told of an attempt that has been judged already changes nothing.
         """
         effects = self._answers[type(event)](event)
+        if self._rechecked:
+            effects.append(events.Recheck(self._rechecked))
+            self._rechecked = []
         if self._limited:
             effects.append(events.Limit(self._limited))
             self._limited = []
@@ -130,6 +139,17 @@ class Board:
         else:
             self.records.move(node, LIMITED)
             self._limited.append(node)
+
+    def _recheck_ended(self, event: events.Rechecked) -> list[Effect]:
+        for node in event.stale:
+            if self.stopping:
+                self.records.move(node, DROPPED)
+            else:
+                self._queue(node)
+        if not event.fresh:
+            return []
+        self._done(event.fresh)
+        return [events.Finish(event.fresh, "spared")]
 
     # --- who does it ---
 
@@ -166,7 +186,7 @@ class Board:
             if record.job is not None:
                 effects.append(events.Withdraw(record.job))
         self._done(event.metas)
-        return [*effects, events.Finish(event.metas, ran=False), events.Release(list(event.metas))]
+        return [*effects, events.Finish(event.metas, "others"), events.Release(list(event.metas))]
 
     # --- the end of an attempt ---
 
@@ -192,7 +212,7 @@ class Board:
             return []
         if event.meta is not None:
             self._done([node])
-            return [events.Finish({node: event.meta}, ran=True), events.Release([node])]
+            return [events.Finish({node: event.meta}, "run"), events.Release([node])]
         record = self.records.of[node]
         assert record.job is not None
         return [events.Withdraw(record.job), *self._without_result(node, record, event)]
@@ -230,7 +250,7 @@ class Board:
 
     def _kept(self, event: events.Kept) -> list[Effect]:
         self._done(event.metas)
-        return [events.Finish(event.metas, ran=True), events.Release(list(event.metas))]
+        return [events.Finish(event.metas, "run"), events.Release(list(event.metas))]
 
     # --- the end of a task ---
 
@@ -244,7 +264,12 @@ class Board:
             for down in self._downstream.get(node, ()):
                 record = records[down]
                 record.needs -= 1
-                if not record.needs and record.state is WAITING and not self.stopping:
+                if record.needs or record.state is not WAITING or self.stopping:
+                    continue
+                if down in self._doubtful:
+                    self.records.move(down, RECHECKED)
+                    self._rechecked.append(down)
+                else:
                     self._queue(down)
 
     def _fail(self, node: int, cause: BaseException) -> list[Effect]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..base.outcome import Outcome
 from ..plugin import Job
-from ..store.files import Meta
+from ..store.meta import Meta
 
 # ------------------------------------------------------------------------------------------- what has happened
 
@@ -25,6 +25,18 @@ class Impossible(NamedTuple):
 
     node: int
     cause: BaseException
+
+
+class Rechecked(NamedTuple):
+    """Nodes whose upstreams are done need not run, having results that are fresh after all, or must.
+
+    Args:
+        fresh: The results that will do.
+        stale: The nodes that must run.
+    """
+
+    fresh: Mapping[int, Meta]
+    stale: Sequence[int]
 
 
 class Held(NamedTuple):
@@ -103,11 +115,17 @@ class Stopped(NamedTuple):
 
 
 Event = (
-    Opened | Impossible | Held | Claimed | Adopted | Freed | Found
+    Opened | Impossible | Rechecked | Held | Claimed | Adopted | Freed | Found
     | Started | Unseen | Judged | Kept | Stopped
 )
 
 # ------------------------------------------------------------------------------------------- what is to be done
+
+
+class Recheck(NamedTuple):
+    """Look whether these nodes have results that are fresh, now that their upstreams are done."""
+
+    nodes: Sequence[int]
 
 
 class Place(NamedTuple):
@@ -155,10 +173,15 @@ class Release(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """Go on from results: of attempts that ran here, or of others."""
+    """Go on from results.
+
+    Args:
+        metas: Their provenance.
+        by: Whether attempts of this run made them, or others, or they were there and the tasks are spared.
+    """
 
     metas: Mapping[int, Meta]
-    ran: bool
+    by: Literal["run", "others", "spared"]
 
 
 class Fail(NamedTuple):
@@ -179,4 +202,4 @@ class Tell(NamedTuple):
     detail: Mapping[str, Any]
 
 
-Effect = Place | Limit | Watch | Submit | Withdraw | TakeBack | Release | Finish | Fail | Tell
+Effect = Recheck | Place | Limit | Watch | Submit | Withdraw | TakeBack | Release | Finish | Fail | Tell

@@ -18,7 +18,7 @@ from ..tasks.loaded import module_of, text_digest
 from ..tasks.node import Node, TaskRecord
 from ..tasks.requires import PRIVATE, parts
 from ..tasks.substitutes import Const, MappedTask
-from ..work.handover import Assignment, ChangedResult, PackedResult, StoredResult
+from ..work.handover import Assignment, Before, ChangedResult, PackedResult, StoredResult
 from ..work.texts import Texts
 from .packing import Packer
 from .seats import Seats
@@ -81,6 +81,8 @@ class Payloads:
             digest=record.digest,
             source=known.source,
             upstreams=self._plan.upstreams_digest(node),
+            upstream_values=self._plan.upstream_values_digest(node),
+            before=self._before(node),
             class_directory=known.store.directory,
             id=self._seats.ids[node],
             args=_write_args(record.args()),
@@ -126,6 +128,14 @@ class Payloads:
             for digest, (meta, value) in self._graph.classes[cls].store.packed.results(list(node_of)).items():
                 found[node_of[digest]] = value if meta.commit == self._commit(node_of[digest]) else b""
         return found
+
+    def _before(self, node: int) -> Before | None:
+        """Give the result that a node's is to replace, as far as a task that gives the same again changes nothing."""
+        meta = self._plan.metas[node]
+        cutoff = self._graph.class_of(node).config.cutoff
+        if meta is None or not cutoff or node in self._plan.forced:
+            return None
+        return Before(meta.value, meta.version, meta.upstreams, meta.upstream_values)
 
     def _commit(self, node: int) -> bytes:
         meta = self._plan.metas[node]

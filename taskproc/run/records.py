@@ -13,6 +13,7 @@ class State(Enum):
     """What a task is at."""
 
     WAITING = "waits for its upstreams"
+    RECHECKED = "is checked again, since its upstreams may be what they were"
     LIMITED = "waits for a rate limit"
     QUEUED = "waits for its lane"
     ELSEWHERE = "another run has it"
@@ -28,7 +29,7 @@ class State(Enum):
 
 
 # The same by short names, since a member is looked up slowly on its class.
-WAITING, LIMITED, QUEUED, ELSEWHERE, SUBMITTED, RUNNING, UNSEEN, KEEPING, DONE, FAILED, DROPPED = State
+WAITING, RECHECKED, LIMITED, QUEUED, ELSEWHERE, SUBMITTED, RUNNING, UNSEEN, KEEPING, DONE, FAILED, DROPPED = State
 
 OUT = frozenset((SUBMITTED, RUNNING, UNSEEN))  # there is an attempt that has not been judged
 HOLDING = OUT | {QUEUED, KEEPING}  # it holds its places in the rate limits
@@ -37,7 +38,8 @@ AT_REST = OVER | {WAITING}  # nothing is due
 
 _AFTER_AN_ATTEMPT = OVER | {QUEUED, LIMITED, KEEPING}
 LEGAL: Mapping[State, frozenset[State]] = {
-    WAITING: frozenset((QUEUED, LIMITED, ELSEWHERE, FAILED)),
+    WAITING: frozenset((RECHECKED, QUEUED, LIMITED, ELSEWHERE, FAILED)),
+    RECHECKED: frozenset((QUEUED, LIMITED, DONE, DROPPED)),
     LIMITED: frozenset((QUEUED, DROPPED)),
     QUEUED: frozenset((SUBMITTED, RUNNING, ELSEWHERE)) | OVER,
     ELSEWHERE: frozenset((QUEUED, LIMITED, SUBMITTED)) | OVER,

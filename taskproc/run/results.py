@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ..base.outcome import Outcome
 from ..plan.graph import Plan
-from ..store.files import META_SIZE, Meta
+from ..store.meta import META_SIZE, Meta
 from ..store.packed import Row
+from .events import Rechecked
 from .payloads import Payloads
 from .seats import Seats
 
@@ -56,6 +57,15 @@ class Results:
                     found[node] = meta
         self._seats.look_up(found)
         return found
+
+    def recheck(self, nodes: Sequence[int]) -> Rechecked:
+        """Say which of these nodes, whose upstreams are done, have results that are fresh after all."""
+        fresh: dict[int, Meta] = {}
+        for node in nodes:
+            meta = self._plan.metas[node]
+            if meta is not None and not self._plan.why_stale(node, meta):
+                fresh[node] = meta
+        return Rechecked(fresh, [node for node in nodes if node not in fresh])
 
     def discard_packed(self, nodes: Collection[int]) -> None:
         """Drop what these tasks had packed, since their next result may lie in a directory, which it would hide."""

@@ -9,9 +9,10 @@ from typing import Any
 from ..base.errors import CacheError, ResultNotFoundError
 from ..base.private import make_directories
 from . import files
-from .files import DamagedResultError, Meta
+from .files import DamagedResultError
 from .ids import IdTable
 from .locks import locked
+from .meta import Meta
 from .packed import PackedRows, Row
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ class ClassStore:
         """Read the provenance of the result in one instance directory."""
         try:
             meta = files.peek(f"{directory}/{files.RESULT}")
+        except files.FormerResultError:
+            files.tell_of_former()
+            return None
         except DamagedResultError as error:
             _LOGGER.warning("%s; it is computed again", error)
             return None
@@ -73,6 +77,13 @@ class ClassStore:
                 pass
         msg = f"{whose} has no result in {self.directory}; run it first"
         raise ResultNotFoundError(msg)
+
+    def load_notes(self, digest: bytes) -> dict[str, Any]:
+        """Read a result's notes; nothing if it has none, or they cannot be read."""
+        notes = self.packed.notes(digest)
+        for id in self.ids.lookup([digest]).values() if notes is None else ():
+            notes = files.load_notes(f"{self.instance_directory(id)}/{files.RESULT}")
+        return notes if isinstance(notes, dict) else {}
 
     def verify(self, digest: bytes) -> None:
         """Check a result as a whole, without unpickling it; one that is not there is all right.

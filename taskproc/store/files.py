@@ -1,21 +1,21 @@
 """The files of one task: its result with where it came from, its failure, and the directory they lie in.
 
-A result is a gzip file that any tool can read. Its provenance travels inside it, in the header's extra field
-(RFC 1952, subfield `TP`): one file, one rename, so the two can never disagree.
+A result is a gzip file that any tool can read. Its provenance travels inside it (`meta.py`): one file, one rename, so
+the two can never disagree.
 """
 from __future__ import annotations
 
 import io
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 
 from ..base.errors import ResultUnreadableError, TaskprocError, UpstreamChangedError
-from ..base.lean import NamedTuple, pickle, struct
+from ..base.lean import blake2b, pickle, struct
 from ..base.private import DIRECTORY_MODE, FILE_MODE, make_directories, opener
 from ..base.script import place_of
 from ..base.telling import told
+from .meta import BODY_AT, HEAD, META_AT, Meta, is_former, read_notes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,57 +38,24 @@ _CHUNK = 1 << 20
 
 _OWN = 0o700  # what the owner of a directory may do with it
 
-_META = struct.Struct("<16s16s16s16sdQQ")
-_HEAD = struct.Struct("<3sBIBBHccH")  # magic and method, flags, time, extra flags, system, length, subfield id, length
-_META_AT = _HEAD.size
-_SIZE_AT = _META_AT + _META.size - 8
-_BODY_AT = _META_AT + _META.size
 _TAIL = struct.Struct("<II")
-HEAD_SIZE = _BODY_AT
 _GLANCE = 1024  # bytes to read for a result's provenance: the end of a short file shows its size as well
-
-
-class Meta(NamedTuple):
-    """A result's provenance.
-
-    Attributes:
-        identity: The task's identity digest, 16 bytes.
-        source: The digest of the source that computed it; zeros when there was none to read.
-        upstreams: The digest of the upstreams' commit ids.
-        commit: The result's own commit id: the nonce of the attempt, 16 bytes.
-        seconds: How long `run_task` took.
-        memory: The worker's peak memory in KiB while the task ran.
-        size: The size of the whole file in bytes; 0 in a packed row.
-    """
-
-    identity: bytes
-    source: bytes
-    upstreams: bytes
-    commit: bytes
-    seconds: float
-    memory: int
-    size: int
-
-    def pack(self) -> bytes:
-        """Give the bytes that stand in the header, or in a packed row."""
-        return _META.pack(*self)
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Meta:
-        """Read them back."""
-        return cls._make(_META.unpack(data))
-
-    @classmethod
-    def unpack_all(cls, data: bytes) -> Iterator[Meta]:
-        """Read many of them, one behind another."""
-        return map(partial(tuple.__new__, cls), _META.iter_unpack(data))
-
-
-META_SIZE = _META.size
+_DIGEST = 16  # bytes
 
 
 class DamagedResultError(TaskprocError):
     """A result's file is truncated, or holds something else; it counts as missing."""
+
+
+class FormerResultError(DamagedResultError):
+    """A result is in a format that taskproc wrote in the past; it counts as missing.
+
+    Args:
+        path: Its file.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is in a format of an older taskproc")
 
 
 class ResultWriter(io.RawIOBase):
@@ -109,6 +76,7 @@ class ResultWriter(io.RawIOBase):
         self._file: BinaryIO | None = None
         self._crc = 0
         self._compress: Any = None
+        self._digest = blake2b(digest_size=_DIGEST)
 
     def writable(self) -> bool:
         return True
@@ -116,6 +84,7 @@ class ResultWriter(io.RawIOBase):
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
         self._size += size
+        self._digest.update(data)
         if self._file is None:
             if self._size <= SPILL:
                 self._chunks.append(bytes(data))
@@ -129,16 +98,27 @@ class ResultWriter(io.RawIOBase):
         """All that was written, if it was little."""
         return b"".join(self._chunks) if self._file is None else None
 
-    def finish(self, meta: Meta, fsync: bool) -> None:
-        """Complete the temporary file."""
+    @property
+    def digest(self) -> bytes:
+        """The digest of all that was written."""
+        return self._digest.digest()
+
+    def finish(self, meta: Meta, notes: bytes, fsync: bool) -> None:
+        """Complete the temporary file.
+
+        Args:
+            meta: The result's provenance; its size is found out here.
+            notes: Its notes, as `write_notes` makes them.
+            fsync: Whether the file must reach the disk.
+        """
         if self._file is None:
-            self._write_whole(meta, fsync)
+            self._write_whole(meta, notes, fsync)
             return
         file = self._file
-        file.write(self._compress.flush() + _TAIL.pack(self._crc, self._size & 0xFFFFFFFF))
+        file.write(self._compress.flush() + _TAIL.pack(self._crc, self._size & 0xFFFFFFFF) + notes)
         size = file.tell()
         file.seek(0)
-        file.write(_header(meta._replace(size=size)))
+        file.write(meta._replace(size=size).header())
         file.flush()
         if fsync:
             os.fsync(file.fileno())
@@ -156,12 +136,12 @@ class ResultWriter(io.RawIOBase):
         except OSError:
             pass
 
-    def _write_whole(self, meta: Meta, fsync: bool) -> None:
+    def _write_whole(self, meta: Meta, notes: bytes, fsync: bool) -> None:
         content = b"".join(self._chunks)
         compress = zlib.compressobj(self._level, zlib.DEFLATED, -15)
         body = compress.compress(content) + compress.flush()
-        tail = _TAIL.pack(zlib.crc32(content), len(content))
-        whole = _header(meta._replace(size=_BODY_AT + len(body) + _TAIL.size)) + body + tail
+        tail = _TAIL.pack(zlib.crc32(content), len(content)) + notes
+        whole = meta._replace(size=BODY_AT + len(body) + len(tail)).header() + body + tail
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         try:
             _write_all(fd, whole)
@@ -173,7 +153,7 @@ class ResultWriter(io.RawIOBase):
     def _spill(self) -> None:
         self._before_open()
         file: BinaryIO = open(self._path, "wb", _CHUNK, opener=opener)  # noqa: SIM115 (finish or discard closes it)
-        file.write(b"\0" * _BODY_AT)
+        file.write(b"\0" * BODY_AT)
         self._file = file
         self._compress = zlib.compressobj(self._level, zlib.DEFLATED, -15)
         chunks, self._chunks = self._chunks, []
@@ -224,6 +204,7 @@ def peek(path: str) -> Meta | None:
 
     Raises:
         DamagedResultError: The file is truncated, or no result of ours.
+        FormerResultError: It is one in a format of the past.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -238,12 +219,27 @@ def peek(path: str) -> Meta | None:
         raise DamagedResultError(f"{path} cannot be read: {error.strerror}") from error
     finally:
         os.close(fd)
-    if len(head) < _BODY_AT or head[:_META_AT] != _HEAD_BYTES:
+    meta = Meta.of_head(head)
+    if meta is None:
+        if is_former(head):
+            raise FormerResultError(path)
         raise DamagedResultError(f"{path} is no result of taskproc, or cut short")
-    meta = Meta._make(_META.unpack_from(head, _META_AT))
     if meta.size != size:
         raise DamagedResultError(f"{path} has {size} bytes instead of {meta.size}")
     return meta
+
+
+def load_notes(path: str) -> Any:
+    """Read a result's notes; None if it has none, or they cannot be read."""
+    try:
+        meta = peek(path)
+        if meta is None or not meta.notes:
+            return None
+        with open(path, "rb") as file:
+            file.seek(-meta.notes, os.SEEK_END)
+            return read_notes(file.read())
+    except (DamagedResultError, OSError, ValueError, struct.error):
+        return None
 
 
 def load(path: str, whose: str, identity: bytes = b"", commit: bytes = b"") -> Any:
@@ -263,13 +259,14 @@ def load(path: str, whose: str, identity: bytes = b"", commit: bytes = b"") -> A
     """
     try:
         with open(path, "rb", buffering=_CHUNK) as file:
-            head = file.read(_BODY_AT)
-            if head[_META_AT : _META_AT + len(identity)] != identity:
+            meta = Meta.of_head(head := file.read(BODY_AT))
+            if meta is None or (identity and meta.identity != identity):
                 raise DamagedResultError(f"{path} is no result of {whose}")
-            if commit and Meta._make(_META.unpack_from(head, _META_AT)).commit != commit:
+            if commit and meta.commit != commit:
                 raise changed_upstream(whose)
             if os.fstat(file.fileno()).st_size <= SPILL:
-                return unpickle(_inflate(path, head + file.read()), whose)
+                data = head + file.read()
+                return unpickle(_inflate(path, data[: len(data) - meta.notes]), whose)
             file.seek(0)
             return _load_large(path, file, whose)
     except (FileNotFoundError, NotADirectoryError):
@@ -281,6 +278,22 @@ def load(path: str, whose: str, identity: bytes = b"", commit: bytes = b"") -> A
 def changed_upstream(whose: str) -> UpstreamChangedError:
     """Say that a result is not the one any more that a run was planned with."""
     return UpstreamChangedError(f"the upstream {whose} was computed again by another run; nothing was run with it")
+
+
+def tell_of_former() -> None:
+    """Say, once in a process, that results in a format of the past are computed again."""
+    global _told_of_former
+    if not _told_of_former:
+        _told_of_former = True
+        import logging
+
+        logging.getLogger(__name__).warning(
+            "the cache holds results in the format of an older taskproc, which do not say all that is asked of them "
+            "now; they are computed again"
+        )
+
+
+_told_of_former = False
 
 
 def verify(path: str) -> None:
@@ -487,18 +500,11 @@ def _link(directory: str, deps: Mapping[str, str]) -> None:
         os.symlink(f"../../../../{target}", f"{links}/{name}")
 
 
-def _header(meta: Meta) -> bytes:
-    return _HEAD_BYTES + _META.pack(*meta)
-
-
-_HEAD_BYTES = _HEAD.pack(b"\x1f\x8b\x08", 4, 0, 0, 255, 4 + _META.size, b"T", b"P", _META.size)
-
-
 def _inflate(path: str, data: bytes) -> bytes:
-    if data[:_META_AT] != _HEAD_BYTES:
+    if data[:META_AT] != HEAD:
         raise DamagedResultError(f"{path} is no result of taskproc, or cut short")
     try:
-        content = zlib.decompress(data[_BODY_AT : -_TAIL.size], -15)
+        content = zlib.decompress(data[BODY_AT : -_TAIL.size], -15)
         crc, size = _TAIL.unpack(data[-_TAIL.size :])
     except (zlib.error, struct.error) as error:
         raise DamagedResultError(f"{path} is damaged: {error}") from error

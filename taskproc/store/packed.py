@@ -13,8 +13,9 @@ from typing import Any
 from ..base.errors import CacheError
 from . import files
 from .disk import delete_in, insert_rows, is_damage
-from .files import DamagedResultError, Meta
+from .files import DamagedResultError
 from .locks import locked
+from .meta import META_SIZE, Meta, read_notes
 
 FILE = "packed.sqlite3"
 _FEW = 200
@@ -44,7 +45,10 @@ class PackedRows:
 
     def peek(self, digests: Sequence[bytes]) -> dict[bytes, Meta]:
         """Read the provenance of those that are there."""
-        rows = [row for row in self._select("meta", digests) if len(row[1]) == files.META_SIZE]
+        found = self._select("meta", digests)
+        rows = [row for row in found if len(row[1]) == META_SIZE]
+        if len(rows) != len(found):
+            files.tell_of_former()
         metas = Meta.unpack_all(b"".join([meta for _, meta in rows]))
         return dict(zip([identity for identity, _ in rows], metas, strict=True))
 
@@ -62,9 +66,27 @@ class PackedRows:
         Raises:
             DamagedResultError: A value is not what was written.
         """
+        return {
+            identity: (meta, value[: len(value) - meta.notes])
+            for identity, (meta, value) in self._rows(digests).items()
+        }
+
+    def notes(self, digest: bytes) -> Any:
+        """Read a result's notes; None if it has none, or they cannot be read."""
+        try:
+            for meta, value in self._rows([digest]).values():
+                return read_notes(value[len(value) - meta.notes :]) if meta.notes else None
+        except (DamagedResultError, ValueError):
+            pass
+        return None
+
+    def _rows(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Meta, bytes]]:
+        """Read the provenance and the pickled values of those that are there, with their notes behind them."""
         found = {}
         for identity, meta, value, crc in self._select("meta, value, crc", digests):
-            if zlib.crc32(value) != crc or len(meta) != files.META_SIZE:
+            if len(meta) != META_SIZE:
+                raise files.FormerResultError(f"{identity.hex()} in {self.path}")
+            if zlib.crc32(value) != crc:
                 raise DamagedResultError(f"{self.path} is damaged: the checksum of {identity.hex()} does not match")
             found[identity] = Meta.unpack(meta), value
         return found
@@ -85,7 +107,7 @@ class PackedRows:
     def sizes(self) -> list[tuple[bytes, int, float]]:
         """Tell of every result: its identity, its size in bytes, and when it was made."""
         return [
-            (identity, size + files.META_SIZE, float(made))
+            (identity, size + META_SIZE, float(made))
             for identity, size, made in self._select("length(value), made", None)
         ]
 
@@ -102,7 +124,7 @@ class PackedRows:
                 self._connection.close()
                 self._connection = None
 
-    def _select(self, columns: str, digests: Sequence[bytes] | None) -> Iterable[tuple[Any, ...]]:
+    def _select(self, columns: str, digests: Sequence[bytes] | None) -> Sequence[tuple[Any, ...]]:
         """Read columns of the rows of these tasks; None: of all."""
         if not self.exists():
             return []

@@ -60,6 +60,7 @@ class TaskConfig:
         requirements: The names of its requirements, inherited ones included, sorted.
         loaded: The text of its file, taken when it was defined; None if it is in none, or comes from another process.
         watch: The files that count as a whole.
+        cutoff: Whether a result that is the same as before spares the tasks that need it.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -79,6 +80,7 @@ class TaskConfig:
         timeout: float | None,
         store: StoreKind | None,
         watch: Watched,
+        cutoff: bool,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -94,6 +96,7 @@ class TaskConfig:
         self.timeout = _checked_timeout(task_class, timeout)
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
+        self.cutoff = cutoff
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()

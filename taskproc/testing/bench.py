@@ -26,7 +26,7 @@ from ..run.seats import Seats
 from ..runs.adoption import take_back
 from ..runs.ledger import Ledger, RunDirectory
 from ..runs.staging import StagedSets
-from ..store.files import META_SIZE, Meta
+from ..store.meta import META_SIZE, Meta
 from ..task import TaskBase
 from ..tasks.in_use import current_cache
 from ..tasks.settings import load_settings

@@ -31,6 +31,22 @@ _missing = object()
 _process = os.urandom(8).hex()  # of all processes on all machines, since two containers may both have a number 1
 
 
+class Before(NamedTuple):
+    """What is known of the result that an attempt is to replace.
+
+    Attributes:
+        value: The digest of its value.
+        version: Its version.
+        upstreams: The digest of the versions of what it was computed from.
+        upstream_values: The digest of their values.
+    """
+
+    value: bytes
+    version: bytes
+    upstreams: bytes
+    upstream_values: bytes
+
+
 class Assignment(NamedTuple):
     """One attempt at one task, as its worker reads it.
 
@@ -41,7 +57,9 @@ class Assignment(NamedTuple):
         label: The task for people: `Train(lr=0.1)`.
         digest: The task's identity.
         source: The digest of the source that runs.
-        upstreams: The digest of the upstreams' commit ids.
+        upstreams: The digest of the upstreams' versions.
+        upstream_values: The digest of their values.
+        before: The result that it is to replace; None if there is none, or what is computed counts as new in any case.
         class_directory: The class's directory in the cache.
         id: The task's id; in the packed store, one set aside for it.
         args: What `args.json` shows.
@@ -62,6 +80,8 @@ class Assignment(NamedTuple):
     digest: bytes
     source: bytes
     upstreams: bytes
+    upstream_values: bytes
+    before: Before | None
     class_directory: str
     id: int
     args: str

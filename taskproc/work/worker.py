@@ -9,14 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from ..base import memory
+from ..base import usage
 from ..base.ended import Ended
 from ..base.errors import TaskDefinitionError, TaskprocError
-from ..base.lean import ContextVar, Lock, pickle
+from ..base.lean import ContextVar, Lock, blake2b, pickle
 from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
-from ..store.files import Meta
+from ..store.meta import Meta, write_notes
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread
@@ -130,6 +130,7 @@ class Attempt:
         self._fsync = False
         self._on_nested = on_nested
         self._nesting = Lock()
+        self.notes: dict[str, Any] = {}  # what is to be kept beside the result, plain data by kind
         self._revoked = False
         self._at_work = Lock()
 
@@ -141,7 +142,7 @@ class Attempt:
         self._at_work.acquire()
         try:
             if capture == "fd":
-                memory.begin()
+                usage.begin()
                 return self._run_with_descriptors()
             if capture == "thread":
                 from .routing import ThreadCapture
@@ -272,9 +273,12 @@ class Attempt:
                 set_up_thread(context["setup"])
             if descriptors is not None and at_hand is self:
                 descriptors.note_surroundings()
+            shared = self.capture == "thread"
+            cpu = usage.cpu_seconds(shared)
             self.started = time.perf_counter()
             value = _in_this_process(task)
             seconds = time.perf_counter() - self.started
+            cpu = usage.cpu_seconds(shared) - cpu
             check_texts(assignment, task)
         except BaseException as error:
             failure = _as_failure(error)
@@ -286,7 +290,7 @@ class Attempt:
                 return self.fail(failure, text)
         try:
             with keeping:
-                return self._commit(value, seconds)
+                return self._commit(task, value, seconds, cpu)
         except Exception as error:
             text = f"{told(error)}\n"
             _try_to_print(text)
@@ -294,18 +298,18 @@ class Attempt:
         finally:
             del task, value
 
-    def _commit(self, value: Any, seconds: float) -> Ended:
+    def _commit(self, task: Any, value: Any, seconds: float, cpu: float) -> Ended:
         assignment = self.assignment
-        commit = bytes.fromhex(assignment.nonce)
-        used = memory.peak(seconds)
-        meta = Meta(assignment.digest, assignment.source, assignment.upstreams, commit, seconds, used, 0)
+        memory = usage.peak(seconds)
         temporary = f"{self.directory}/{files.RESULT}.{assignment.nonce}.tmp"
         writer = files.pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch))
         try:
+            notes = write_notes(self.notes) if self.notes else b""
+            meta = self._provenance(_own_digest(task, value) or writer.digest, seconds, cpu, memory, len(notes))
             if assignment.packed and not self._touched and writer.small is not None and not self._printed():
-                return Ended(exit_code=0, value=meta.pack() + writer.small)
+                return Ended(exit_code=0, value=meta.pack() + writer.small + notes)
             self.touch()
-            writer.finish(meta, self._fsync)
+            writer.finish(meta, notes, self._fsync)
             self._let_go()
             os.replace(temporary, f"{self.directory}/{files.RESULT}")
         except BaseException:
@@ -314,6 +318,44 @@ class Attempt:
         if assignment.filed:
             files.remove(self._file("committing"))
         return Ended(exit_code=0)
+
+    def _provenance(self, value: bytes, seconds: float, cpu: float, memory: int, notes: int) -> Meta:
+        """Say where a result came from, and whether it is as good as the one that it replaces."""
+        assignment = self.assignment
+        commit = bytes.fromhex(assignment.nonce)
+        return Meta(
+            identity=assignment.digest,
+            source=assignment.source,
+            upstreams=assignment.upstreams,
+            upstream_values=assignment.upstream_values,
+            inputs=bytes(16),
+            value=value,
+            version=self._former_version(value) or commit,
+            commit=commit,
+            seconds=seconds,
+            cpu=cpu,
+            memory=memory,
+            flags=0,
+            notes=notes,
+            size=0,
+        )
+
+    def _former_version(self, value: bytes) -> bytes:
+        """Give the version of the result that is replaced by the same one; nothing if this one is to count as new.
+
+        What runs only because something above it was cleared, or computed by force, counts as new: so does all that
+        follows from it, one step after another.
+        """
+        before = self.assignment.before
+        if before is None or before.value != value or self._has_data():
+            return b""
+        same_values = before.upstream_values == self.assignment.upstream_values
+        is_renewed = same_values and before.upstreams != self.assignment.upstreams
+        return b"" if is_renewed else before.version
+
+    def _has_data(self) -> bool:
+        """Whether the attempt left files, which others may read."""
+        return self._touched and os.path.isdir(f"{self.directory}/{files.DATA}")
 
     def _printed(self) -> bool:
         return descriptors is not None and descriptors.any_output()
@@ -360,6 +402,18 @@ def _in_this_process(task: Any) -> Any:
         flush()
         os._exit(0)
     return value
+
+
+def _own_digest(task: Any, value: Any) -> bytes | None:
+    """Hash what a task's class says makes its result the same as another; None if it says nothing."""
+    own = task.result_digest(value)
+    if own is None:
+        return None
+    if not isinstance(own, (str, bytes)):
+        msg = f"{type(task).__qualname__}.result_digest gave a {type(own).__qualname__}; it gives text, bytes or None"
+        raise TaskDefinitionError(msg)
+    data = own.encode("utf-8", "surrogatepass") if isinstance(own, str) else own
+    return blake2b(data, digest_size=16).digest()
 
 
 def _as_failure(error: BaseException) -> BaseException:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from taskproc.store.files import Meta
 from taskproc.store.ids import IdTable
 from taskproc.store.packed import PackedRows
+from tests.support import provenance
 
 GROUP = 300  # several pages of each table
 
@@ -20,7 +20,7 @@ def _digest(n: int) -> bytes:
 def commit_rows(directory: str, group: int) -> None:
     """Keep one group of small results."""
     numbers = range(group * GROUP, (group + 1) * GROUP)
-    meta = Meta(b"i" * 16, b"s" * 16, b"u" * 16, b"c" * 16, 0.0, 0, 0).pack()
+    meta = provenance().pack()
     PackedRows(directory).commit([(_digest(n), meta, str(n).encode() * 50) for n in numbers])
 
 

@@ -17,7 +17,8 @@ from taskproc import FailedTaskError, Requires, RequiresList, TaskBase
 from taskproc.look.history import Run, RunReader, TaskState, list_runs, read_run
 from taskproc.runs import tidying
 from taskproc.store import files
-from tests.support import wait_for
+from taskproc.store.meta import BODY_AT
+from tests.support import provenance, wait_for
 
 GATE = threading.Event()
 
@@ -309,9 +310,7 @@ def test_a_job_that_ended_after_its_driver_is_done(written: Path) -> None:
     assert lost.state == "lost"
     instance = Path(lost.directory)
     instance.mkdir(parents=True)
-    nothing = b"\0" * 16
-    meta = files.Meta(nothing, nothing, nothing, bytes.fromhex(f"{0:032x}"), 1.0, 1, files.HEAD_SIZE)
-    (instance / files.RESULT).write_bytes(files._header(meta))
+    (instance / files.RESULT).write_bytes(provenance(size=BODY_AT).header())
     (done,) = RunReader(str(written)).tasks()
     assert (done.state, done.reason) == ("done", "")
 

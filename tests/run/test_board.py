@@ -18,7 +18,8 @@ from taskproc.run import events
 from taskproc.run.board import MOST_LOSSES, Board
 from taskproc.run.conductor import Conductor
 from taskproc.run.records import State
-from taskproc.store.files import Meta
+from taskproc.store.meta import Meta
+from tests.support import provenance
 
 LANES = ("near", "far")
 LABELS = ("gpu", "network")
@@ -27,7 +28,7 @@ MOST_NODES = 12
 
 def meta(nonce: str = "") -> Meta:
     """Make a result's provenance."""
-    return Meta(bytes(16), bytes(16), bytes(16), bytes.fromhex(nonce or "0" * 32), 0.0, 0, 1)
+    return provenance(commit=bytes.fromhex(nonce or "0" * 32), size=1)
 
 
 def job(nonce: int) -> Job:

@@ -18,17 +18,18 @@ from hypothesis import strategies as st
 
 from taskproc.base.errors import ResultUnreadableError
 from taskproc.store import files
-from taskproc.store.files import SPILL, DamagedResultError, Meta, ResultWriter
-from tests.support import ScriptRunner
+from taskproc.store.files import SPILL, DamagedResultError, ResultWriter
+from taskproc.store.meta import BODY_AT, write_notes
+from tests.support import ScriptRunner, provenance
 
-META = Meta(b"i" * 16, b"s" * 16, b"u" * 16, b"c" * 16, 1.5, 1234, 0)
+META = provenance(identity=b"i" * 16, commit=b"c" * 16, seconds=1.5, memory=1234)
 SMALL, LARGE = {"a": [1, 2]}, os.urandom(3 * SPILL)
 
 
 def keep(path: Path, value: Any, level: int = 9) -> Path:
     """Write a result as a worker does."""
     writer = files.pickle_value(value, lambda: ResultWriter(f"{path}.tmp", level, lambda: None))
-    writer.finish(META, fsync=True)
+    writer.finish(META, b"", fsync=True)
     os.replace(f"{path}.tmp", path)
     return path
 
@@ -83,7 +84,7 @@ def test_one_byte_less_is_seen_whether_or_not_a_glance_shows_the_end(tmp_path: P
 def test_changed_byte_is_never_trusted(tmp_path_factory: pytest.TempPathFactory, position: int, change: int):
     path = keep(tmp_path_factory.mktemp("bytes") / "r", {"key": list(range(300))})
     data = bytearray(path.read_bytes())
-    header = files.HEAD_SIZE
+    header = BODY_AT
     position = header + position % (len(data) - header)
     data[position] ^= change
     path.write_bytes(data)
@@ -253,3 +254,22 @@ def test_file_in_a_directory_that_is_closed_to_us_is_not_removed_by_opening_it(t
         assert (closed / "file").exists()
     finally:
         closed.chmod(0o755)
+
+
+@pytest.mark.parametrize("size", [10, 200_000], ids=["few", "more than one extra field holds"])
+def test_notes_stand_behind_the_value_and_any_gzip_passes_them_over(tmp_path: Path, value: Any, size: int):
+    notes = {"files": ["é\udc80" * size]}
+    data = write_notes(notes)
+    writer = files.pickle_value(value, lambda: ResultWriter(f"{tmp_path}/tmp", 9, lambda: None))
+    writer.finish(META._replace(notes=len(data)), data, fsync=False)
+    path = str(tmp_path / "tmp")
+    assert files.load_notes(path) == notes
+    assert files.load(path, "Task") == value
+    files.verify(path)
+    with gzip.open(path) as file:
+        assert pickle.load(file) == value
+
+
+def test_result_without_notes_has_none(tmp_path: Path):
+    assert files.load_notes(str(keep(tmp_path / "r", SMALL))) is None
+    assert files.load_notes(str(tmp_path / "none")) is None

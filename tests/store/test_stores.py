@@ -16,10 +16,9 @@ from taskproc import Requires, TaskBase
 from taskproc.base.errors import CacheError, ResultNotFoundError
 from taskproc.store import ids
 from taskproc.store.class_store import ClassStore
-from taskproc.store.files import Meta
 from taskproc.store.ids import IdTable
 from taskproc.store.packed import PackedRows
-from tests.support import run_and_count
+from tests.support import provenance, run_and_count
 
 
 def digest(n: int) -> bytes:
@@ -129,7 +128,7 @@ def rows(tmp_path: Path) -> Any:
 
 
 def row(n: int, value: bytes = b"value") -> tuple[bytes, bytes, bytes]:
-    return digest(n), Meta(digest(n), b"s" * 16, b"u" * 16, b"c" * 16, 0.1, 1, 0).pack(), value
+    return digest(n), provenance(identity=digest(n), seconds=0.1).pack(), value
 
 
 class TestPackedRows:

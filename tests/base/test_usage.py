@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from taskproc import RequiresList, TaskBase
-from taskproc.base import memory
+from taskproc.base import usage
 from taskproc.store import files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a task's own peak")
@@ -58,14 +58,14 @@ def test_without_linux_the_process_has_one_peak(monkeypatch: pytest.MonkeyPatch)
     def no_such_file(path: str, *_: object, **__: object) -> None:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(memory, "open", no_such_file, raising=False)
-    memory.begin()
-    assert memory.peak(1.0) > 5 * 1024
-    memory.begin()
-    assert memory.peak(1.0) > 5 * 1024
+    monkeypatch.setattr(usage, "open", no_such_file, raising=False)
+    usage.begin()
+    assert usage.peak(1.0) > 5 * 1024
+    usage.begin()
+    assert usage.peak(1.0) > 5 * 1024
 
 
 def test_a_very_short_task_has_the_figure_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_last", 1234)
-    assert memory.peak(1e-5) == 1234
-    assert memory.peak(1.0) > 5 * 1024
+    monkeypatch.setattr(usage, "_last", 1234)
+    assert usage.peak(1e-5) == 1234
+    assert usage.peak(1.0) > 5 * 1024

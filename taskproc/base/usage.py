@@ -1,10 +1,13 @@
-"""How much memory a task took at its peak: Linux's own account, which can be set back (proc(5), `clear_refs`).
+"""What a task took of the machine: seconds of its processors, and memory at its peak.
 
-`getrusage` would not do: a process that was started by a large one has that one's peak in its account, too.
+Memory is Linux's own account, which can be set back (proc(5), `clear_refs`). `getrusage` would not do: a process that
+was started by a large one has that one's peak in its account, too.
 """
 from __future__ import annotations
 
+import os
 import sys
+import time
 
 # To ask takes as long as some tasks; in less time than this, none takes much. Then the figure of the last one stands.
 _SHORT = 1e-3
@@ -23,6 +26,18 @@ def begin() -> None:
         except OSError:  # no Linux, or one without it: the process's peak so far must do
             pass
         _spent = False
+
+
+def cpu_seconds(shared: bool) -> float:
+    """Give the seconds of processor time that were taken so far; a task's are the difference of two.
+
+    Args:
+        shared: Whether other tasks run in this process, so that only this thread's time is the task's.
+    """
+    if shared:
+        return time.thread_time()
+    ended = os.times()
+    return time.process_time() + ended.children_user + ended.children_system
 
 
 def peak(seconds: float) -> int:
