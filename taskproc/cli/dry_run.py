@@ -40,7 +40,16 @@ def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
             reasons = Counter(general_reason(one.reason) for one in tasks[_SHOWN_TASKS:])
             told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
             click.echo(f"    ... and {len(tasks) - _SHOWN_TASKS} more: {told}")
+    _print_inside(preview)
     _print_submissions(preview)
+
+
+def _print_inside(preview: Preview) -> None:
+    """Print what would run in graphs that tasks run inside, as far as that is known from the last time."""
+    for plan in preview.plan.with_inside()[1:]:
+        if plan.stale:
+            counts = ", ".join(f"{number} {name}" for name, number in plan.counts(plan.stale).items())
+            click.echo(f"\n  and inside of these, by what they ran the last time: {counts}")
 
 
 def _grouped(planned: list[PlannedTask]) -> dict[tuple[str, str], list[PlannedTask]]:

@@ -1,6 +1,7 @@
 """`taskproc why`: why each task of a file would run, or not."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,9 +46,13 @@ def why(
     settings, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
     cache = current_cache()
     plan = make_plan(task, RunRequest(), settings, cache)
-    explainer = Explainer(plan, cache)
     most = None if everything else _SHOWN
-    lines = _of_all(plan, explainer, most) if name is None else _of_one(plan, explainer, name, most)
+    explained = [(one, Explainer(one, cache)) for one in plan.with_inside()]
+    if name is not None:
+        chosen = next((one for one in explained if _has_class(one[0], name)), explained[0])
+        lines = _of_one(*chosen, name, most)
+    else:
+        lines = itertools.chain.from_iterable(_of_all(*one, most) for one in explained)
     for line in lines:
         click.echo(line)
     return 0
@@ -68,10 +73,13 @@ def _of_all(plan: Plan, explainer: Explainer, most: int | None) -> Iterator[str]
     """Explain all tasks that would run: those that would by themselves, alike ones together, and then the others."""
     from .report import tasks_text
 
-    if not plan.stale:
+    if plan.around:
+        yield f"Inside of these, {len(plan.stale)} of {tasks_text(len(plan.graph))} would run."
+    elif not plan.stale:
         yield f"Nothing would run: {_label(plan, -1)} and all that it needs is cached."
         return
-    yield f"{len(plan.stale)} of {tasks_text(len(plan.graph))} would run."
+    else:
+        yield f"{len(plan.stale)} of {tasks_text(len(plan.graph))} would run."
     groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     reasons: dict[int, list[Reason]] = {}
     following: dict[tuple[str, int], int] = {}
@@ -116,6 +124,13 @@ def _described(reason: Reason, most: int | None) -> Iterator[str]:
         yield "    " + click.style(plain(line), fg=colour)
     if len(reason.diff) > len(shown):
         yield f"    ... and {len(reason.diff) - len(shown)} more lines (--all shows them)"
+
+
+def _has_class(plan: Plan, name: str) -> bool:
+    from ..look.task_names import parse_task_name
+
+    pattern = parse_task_name(name)
+    return any(pattern.fits_class(known.config.name) for known in plan.graph.classes.values())
 
 
 def _named(plan: Plan, explainer: Explainer, name: str) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SourceChangedError, TaskDefinitionError
 from ..base.lean import blake2b
@@ -18,6 +18,7 @@ from ..tasks.construction import recent
 from ..tasks.node import Node
 from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, is_former, value_classes
+from .nested import NestedGraphs
 from .sources import NOTHING_READ, Asked, read_texts
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class TaskGraph:
     Args:
         root: The task asked for; it is the last node.
         cache: Where their results lie.
+        beside: Further tasks that are asked for.
 
     Attributes:
         tasks: The tasks by node.
@@ -79,8 +81,9 @@ class TaskGraph:
         read: The sources of the classes, with the texts that they were read from.
     """
 
-    def __init__(self, root: Node, cache: Cache) -> None:
-        self.tasks = _collect(root)
+    def __init__(self, root: Node, cache: Cache, beside: Sequence[Node] = ()) -> None:
+        self.cache = cache
+        self.tasks = _collect([*beside, root])
         recent.let_go()
         self._digests = [task._task.digest for task in self.tasks]
         self.node_of = {digest: node for node, digest in enumerate(self._digests)}
@@ -109,6 +112,10 @@ class TaskGraph:
     def digest(self, node: int) -> bytes:
         """Give the identity of a node's task."""
         return self._digests[node]
+
+    def notes(self, node: int) -> dict[str, Any]:
+        """Read the notes beside the result of a node's task."""
+        return self.class_of(node).store.load_notes(self.digest(node))
 
     def by_class(self, nodes: Iterable[int]) -> dict[type, list[int]]:
         """Group nodes by the classes of their tasks."""
@@ -198,9 +205,12 @@ class Plan:
         detect_helper_change: Whether helpers of the user's own modules are a part of the source.
         detect_files: Whether these modules count as a whole.
         forced: The nodes that run in any case.
+        around: The digests of the tasks whose graphs inside these are.
 
     Attributes:
-        forced: As given.
+        forced, around: As given.
+        nested: The graphs that tasks ran inside.
+        inside: The plan of all of them; None if there are none.
         metas: The provenance of each node's result, if it has one.
         reasons: Why each node must run; empty for a fresh one.
         stale: The nodes that must run, each behind its upstreams.
@@ -214,19 +224,41 @@ class Plan:
         detect_helper_change: bool = True,
         detect_files: bool = False,
         forced: Iterable[int] = (),
+        around: frozenset[bytes] = frozenset(),
     ) -> None:
         self.graph = graph
         self.detect_source_change = detect_source_change
         graph.read_sources(helpers=detect_helper_change, files=detect_files)
         self.metas = graph.read_results()
         self.forced = frozenset(forced)
+        self.around = around
+
+        self.inside: Plan | None = None
+
+        def plan_inside(tasks: Sequence[Node], around: frozenset[bytes]) -> Plan:
+            self.inside = Plan(
+                TaskGraph(tasks[-1], graph.cache, tasks[:-1]),
+                detect_source_change=detect_source_change,
+                detect_helper_change=detect_helper_change,
+                detect_files=detect_files,
+                around=around,
+            )
+            return self.inside
+
+        self.nested = NestedGraphs(graph.digest, graph.notes, plan_inside, around)
+        self.nested.look_at((node, meta) for node, meta in enumerate(self.metas) if meta is not None and meta.flags)
         self.reasons = [""] * len(graph)
         for node in self.forced:
             self.reasons[node] = FORCED
         sources = {cls: known.source for cls, known in graph.classes.items()}
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
-            is_as_before = meta is not None and not graph.upstreams[node] and meta.source == sources[type(task)]
+            is_as_before = (
+                meta is not None
+                and not graph.upstreams[node]
+                and meta.source == sources[type(task)]
+                and not meta.flags
+            )
             if not is_as_before and not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, meta)
         self.stale = [node for node, reason in enumerate(self.reasons) if reason]
@@ -237,6 +269,8 @@ class Plan:
             return "no result"
         if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
             return "its source changed"
+        if meta.flags and (inside := self.nested.why_stale(node, meta)):
+            return inside
         upstreams = self.graph.upstreams[node]
         for up in upstreams:
             if self.reasons[up]:
@@ -260,6 +294,24 @@ class Plan:
             return NO_UPSTREAMS
         metas = self.metas
         return blake2b(b"".join([metas[up].value for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
+
+    def node_of(self, task: Node) -> int | None:
+        """Give a task's node; None if it is no part of the graph."""
+        return self.graph.node_of.get(task._task.digest)
+
+    def with_inside(self) -> list[Plan]:
+        """Give this plan, that of the graphs that its tasks ran inside, that of what ran inside of those, and so on."""
+        return [self, *(self.inside.with_inside() if self.inside is not None else ())]
+
+    def task(self, node: int) -> Node:
+        """Give a node's task."""
+        return self.graph.tasks[node]
+
+    def cause(self, node: int) -> int:
+        """Find above a node that runs the first one that does so by itself; the node itself if it does."""
+        while follows_upstream(self.reasons[node]):
+            node = next(up for up in self.graph.upstreams[node] if self.reasons[up])
+        return node
 
     def stale_upstreams(self) -> dict[int, list[int]]:
         """Give, for each node that must run, those of its upstreams that must run too, each once."""
@@ -340,13 +392,13 @@ def _closure(cls: type, above: dict[type, set[type]]) -> set[type]:
     return found
 
 
-def _collect(root: Node) -> list[Node]:
-    """List the tasks that one needs, itself the last, each behind its upstreams.
+def _collect(roots: Sequence[Node]) -> list[Node]:
+    """List tasks and all that they need, each behind its upstreams.
 
     A task is complete only after its upstreams are, so the order of construction is a topological one.
     """
-    seen = {root._task.digest: type(root)}
-    found = [root]
+    seen = {root._task.digest: type(root) for root in roots}
+    found = list(roots)
     try:
         for task in found:
             for upstream in task._task.upstreams:  # type: ignore[union-attr]  # the except clause is the check

@@ -15,7 +15,7 @@ from ..tasks.failed import FailedTaskError, FailedTasksError
 from ..tasks.in_use import current_cache
 from ..tasks.node import Node, located
 from ..tasks.trust import check_trust
-from ..work import worker
+from ..work.nested import ancestors, note_nested, tell_of_nesting
 from .request import OnError, RunRequest
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
     Raises:
         FailedTaskError: A task failed.
     """
-    worker.tell_of_nesting()
+    tell_of_nesting()
     stats: dict[str, Any] = {"stats": {}, "generations": []}
     failures: dict[bytes, FailedTaskError] = {}
     for _ in range(_MOST_REPAIRS):
@@ -102,6 +102,7 @@ def _run_once(
     plan = make_plan(task, request, settings, cache)
     check_trust(cache.root, [known.store.directory for known in plan.graph.classes.values()])
     if not plan.stale:
+        _note_inside(plan)
         return False
     _refuse_circle(plan)
     from ..store.disk import disk_errors
@@ -116,8 +117,16 @@ def _run_once(
     stats["generations"] += account.generations or []
     repaired = _drop_damaged(plan, damaged)
     again = set(damaged) if repaired else set()
+    _note_inside(plan)
     failures.update((plan.graph.digest(node), error) for node, error in account.failures.items() if node not in again)
     return repaired
+
+
+def _note_inside(plan: Plan) -> None:
+    """Have the task around this run, if there is one, go stale with it."""
+    meta = plan.metas[-1]
+    if meta is not None and not plan.reasons[-1]:
+        note_nested(plan.graph.tasks[-1], meta.version)
 
 
 def _raise_failures(failures: Sequence[FailedTaskError]) -> None:
@@ -148,7 +157,7 @@ def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
 
 def _refuse_circle(plan: Plan) -> None:
     """Refuse a graph that a task runs and that needs that very task: it would wait for itself."""
-    running = set(worker.ancestors())
+    running = set(ancestors())
     for node in plan.stale if running else ():
         if plan.graph.digest(node).hex() in running:
             msg = (

@@ -25,7 +25,7 @@ from ..runs.outline import write_outline
 from ..runs.waits import Waits
 from ..store.cache import Cache
 from ..tasks.settings import Settings, usable_cpus
-from ..work import worker
+from ..work import nested
 from ..work.handover import forget_context, note_own_context, write_context
 from ..work.setup import describe
 from ..work.texts import write_texts
@@ -90,7 +90,7 @@ class Session:
 
     def _open(self, stack: ExitStack) -> None:
         """Make what a run has on disk; the stack takes it apart again, whatever fails on the way."""
-        fsync, ancestors = self._settings.fsync, worker.ancestors()
+        fsync, ancestors = self._settings.fsync, nested.ancestors()
         self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]), nested=bool(ancestors))
         # The directory goes first: while the table names this run, the next one sees to what a kill leaves there.
         closing_run = stack.enter_context(ExitStack())

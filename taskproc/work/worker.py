@@ -16,7 +16,7 @@ from ..base.lean import ContextVar, Lock, blake2b, pickle
 from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
-from ..store.meta import Meta, write_notes
+from ..store.meta import NESTED, Meta, write_notes
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread
@@ -90,30 +90,6 @@ class CapturedDescriptors:
         for fd, copy in zip((1, 2), self._kept, strict=True):
             os.dup2(copy, fd)
             os.close(copy)
-
-
-def tell_of_nesting() -> None:
-    """Have workers hand back what waits behind the task that this is part of, since a graph is to be run here.
-
-    Threads do not inherit what runs. In one that a task started, it may be any of the tasks in this process, so all
-    hand back; but for one with the terminal, which would wait for the others to end, unless it is alone.
-    """
-    own = current.get()
-    for attempt in [own] if own is not None else list(running):
-        if own is not None or attempt.capture != "none" or len(running) == 1:
-            attempt.hand_back()
-
-
-def ancestors() -> list[str]:
-    """Give the digests of the tasks that what runs here is nested in, outermost first; none outside of a task.
-
-    A worker's process runs nothing else than the task that it was given; so its other threads are that task's, too.
-    """
-    attempt = current.get() or (next(iter(running), None) if watched else None)
-    if attempt is None:
-        return []
-    context = apply_context(attempt.assignment.context)
-    return [*context.get("ancestors", ()), attempt.assignment.digest.hex()]
 
 
 class Attempt:
@@ -335,7 +311,7 @@ class Attempt:
             seconds=seconds,
             cpu=cpu,
             memory=memory,
-            flags=0,
+            flags=NESTED if "nested" in self.notes else 0,
             notes=notes,
             size=0,
         )

@@ -35,16 +35,50 @@ def gather_graph(plan: Plan, choice: BackendChoice, cache: Cache) -> ShownGraph:
         choice: Says which backend a task would run on.
         cache: Where the results and the runs are.
     """
-    ids = plan.graph.ids()
-    told = _Told(plan, ids, run_directories(cache.runs)[:_MOST_RUNS])
-    with_logs = set(_by_interest(plan, told)[:_MOST_LOGS])
-    arguments = [_arguments(task) for task in plan.graph.tasks]
-    told_briefly = briefs([task.task_name for task in plan.graph.tasks], arguments)
-    tasks = [
-        _shown(plan, choice, told, node, ids.get(node), arguments[node], told_briefly[node], node in with_logs)
-        for node in range(len(plan.graph))
-    ]
+    runs = run_directories(cache.runs)[:_MOST_RUNS]
+    tasks: list[ShownTask] = []
+    numbers: dict[bytes, int] = {}
+    for one in reversed(plan.with_inside()):  # what runs inside stands before what it runs inside of
+        tasks += _of_one_plan(one, choice, runs, numbers, len(tasks))
     return ShownGraph(tasks, cache.root)
+
+
+def _of_one_plan(
+    plan: Plan, choice: BackendChoice, runs: Sequence[str], numbers: dict[bytes, int], begin: int
+) -> list[ShownTask]:
+    """Gather the tasks of one plan that are not shown yet.
+
+    Args:
+        plan: The plan.
+        choice: Says which backend a task would run on.
+        runs: The directories of runs to look into.
+        numbers: The numbers of the tasks that are shown, by identity; it learns of these.
+        begin: The number of the first one.
+    """
+    graph, ids = plan.graph, plan.graph.ids()
+    told = _Told(plan, ids, runs)
+    with_logs = set(_by_interest(plan, told)[:_MOST_LOGS])
+    arguments = [_arguments(task) for task in graph.tasks]
+    told_briefly = briefs([task.task_name for task in graph.tasks], arguments)
+    shown: list[ShownTask] = []
+    for node in range(len(graph)):
+        if numbers.setdefault(graph.digest(node), begin + len(shown)) == begin + len(shown):
+            upstreams = [numbers[digest] for digest in _below(plan, node) if digest in numbers]
+            shown.append(
+                _shown(
+                    plan, choice, told, node, ids.get(node), arguments[node], told_briefly[node], upstreams,
+                    with_logs=node in with_logs,
+                )
+            )
+    return shown
+
+
+def _below(plan: Plan, node: int) -> dict[bytes, None]:
+    """Give what stands below a task: what it needs, and what it ran inside."""
+    below = dict.fromkeys(map(plan.graph.digest, plan.graph.upstreams[node]))
+    meta = plan.metas[node]
+    ran = plan.nested.ran.get(meta.commit, ()) if meta is not None and meta.flags else ()
+    return {**below, **{one.task._task.digest: None for one in ran if one.task is not None}}
 
 
 class _Told:
@@ -93,6 +127,8 @@ def _shown(
     id: int | None,
     arguments: Mapping[str, str],
     brief: str,
+    upstreams: Sequence[int],
+    *,
     with_logs: bool,
 ) -> ShownTask:
     task, known, meta = plan.graph.tasks[node], plan.graph.class_of(node), plan.metas[node]
@@ -108,7 +144,7 @@ def _shown(
         arguments=arguments,
         state=state,
         reason=reason,
-        upstreams=tuple(dict.fromkeys(plan.graph.upstreams[node])),
+        upstreams=tuple(upstreams),
         backend=attempt.backend if attempt is not None and attempt.backend else _backend(choice, task),
         id=id,
         host=attempt.host if attempt is not None else "",

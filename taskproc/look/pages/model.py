@@ -24,7 +24,7 @@ class ShownTask:
         arguments: Its arguments as JSON, by name; very long ones are cut.
         state: What it is now.
         reason: Why it would run, or why it failed; empty for a cached one.
-        upstreams: The numbers of the tasks that it needs, each once.
+        upstreams: The numbers of the tasks that it needs, or ran inside, each once.
         backend: Where it ran, runs, or would run.
         id: Its id; None while it has none.
         host: The machine that it runs or ran on, if known.
