@@ -37,7 +37,7 @@ def main(depth: int) -> None:
     node = len(plan.graph) - 1
     nothing = bytes(16)
     before = plan.graph.digest(node - 1)
-    made = Meta(before, NO_SOURCE, NO_UPSTREAMS, nothing, nothing, nothing, nothing, nothing, 0.0, 0.0, 0, 0, 0, 1)
+    made = Meta(before, NO_SOURCE, NO_UPSTREAMS, nothing, nothing, nothing, nothing, nothing, 0.0, 0.0, 0.0, 0, 0, 0, 1)
     plan.done(node - 1, made)
     options = Places(plan.graph, plugins, choice).choose(node, 0).options
     job = Payloads(plan, seats, packer, str(run / "context")).make(node, options)

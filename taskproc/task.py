@@ -18,6 +18,7 @@ from .tasks.substitutes import Const, MappedTask
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from datetime import timedelta
     from typing import Any, ClassVar, NoReturn
 
     from typing_extensions import TypeVar
@@ -61,6 +62,7 @@ def _constructor() -> Any:
 
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     # A type checker reads the constructor from __init__, and checks class keywords only where it knows the metaclass.
     TaskMeta = ABCMeta
 else:
@@ -98,6 +100,10 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         watch (module, its name, a path, or several): Counts as a whole as a part of the class's source, where reading
             cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
         cutoff (bool): Whether a result that is the same as before spares the tasks that need it; True.
+        ignore (name or several): Arguments that make no difference, such as `n_jobs`: tasks that differ only in them
+            share a result.
+        version (text or number): A part of the source; a new one makes all results stale.
+        expires (text, seconds or timedelta): How old a result may grow, such as `12h` or `7d`.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -169,6 +175,9 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         store: StoreKind | None = None,
         watch: Watched = (),
         cutoff: bool = True,
+        ignore: str | Iterable[str] = (),
+        version: str | int | None = None,
+        expires: str | float | timedelta | None = None,
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -189,6 +198,9 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             store=store,
             watch=watch,
             cutoff=cutoff,
+            ignore=ignore,
+            version=version,
+            expires=expires,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)

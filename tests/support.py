@@ -131,5 +131,5 @@ def provenance(**known: Any) -> Meta:
     """Make a result's provenance: as given, and else nothing."""
     digests = ("identity", "source", "upstreams", "upstream_values", "inputs", "value", "version", "commit")
     nothing = dict.fromkeys(digests, bytes(16))
-    measured = {"seconds": 0.0, "cpu": 0.0, "memory": 0, "flags": 0, "notes": 0, "size": 0}
+    measured = {"made": 0.0, "seconds": 0.0, "cpu": 0.0, "memory": 0, "flags": 0, "notes": 0, "size": 0}
     return Meta(**{**nothing, **measured, **known})

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "fresh", "no result", "new arguments", "cleared", "failed", "unfinished", "damaged", "source changed",
-    "upstream newer", "upstream runs", "graph inside", "forced",
+    "upstream newer", "upstream runs", "graph inside", "expired",
+    "forced",
 ]  # fmt: skip
 
 _MOST_ALIKE = 200  # other tasks whose arguments are compared
@@ -97,6 +98,8 @@ class Explainer:
             return found
         if self._has_other_source(node, meta):
             found.append(self._source_changed(self._graph.class_of(node), meta))
+        if (expires := self._graph.class_of(node).config.expires) and time.time() > meta.made + expires:
+            found.append(Reason("expired", f"its result has expired: it was made on {_date(meta.made)}"))
         if inside := self._plan.nested.why_stale(node, meta):
             found.append(Reason("graph inside", inside))
         if not stale and self._graph.upstreams[node] and meta.upstreams != self._plan.upstreams_digest(node):

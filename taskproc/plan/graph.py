@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -250,13 +251,14 @@ class Plan:
         self.reasons = [""] * len(graph)
         for node in self.forced:
             self.reasons[node] = FORCED
-        sources = {cls: known.source for cls, known in graph.classes.items()}
+        self._now = time.time()
+        sources = {cls: known.source for cls, known in graph.classes.items() if not known.config.expires}
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
             is_as_before = (
                 meta is not None
                 and not graph.upstreams[node]
-                and meta.source == sources[type(task)]
+                and meta.source == sources.get(type(task))
                 and not meta.flags
             )
             if not is_as_before and not self.reasons[node]:
@@ -267,8 +269,11 @@ class Plan:
         """Say why a result with this provenance will not do; nothing if it will."""
         if meta is None:
             return "no result"
-        if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
+        known = self.graph.class_of(node)
+        if self.detect_source_change and not known.accepts(meta.source):
             return "its source changed"
+        if known.config.expires and self._now > meta.made + known.config.expires:
+            return "its result has expired"
         if meta.flags and (inside := self.nested.why_stale(node, meta)):
             return inside
         upstreams = self.graph.upstreams[node]

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_META = struct.Struct("<16s16s16s16s16s16s16s16sddQIIQ")
+_META = struct.Struct("<16s16s16s16s16s16s16s16sdddQIIQ")
 _HEAD = struct.Struct("<3sBIBBHccH")  # magic and method, flags, time, extra flags, system, length, subfield id, length
 META_AT = _HEAD.size
 META_SIZE = _META.size
@@ -39,6 +39,7 @@ class Meta(NamedTuple):
         version: What the results computed from it note: the version of the one that it replaced if that was the same,
             otherwise its own commit id.
         commit: The result's own commit id: the nonce of the attempt.
+        made: When it was made, in seconds since the epoch, by the clock of the worker.
         seconds: How long `run_task` took.
         cpu: Seconds of processor time that it took, with the processes that it started and waited for.
         memory: The worker's peak memory in KiB while the task ran.
@@ -55,6 +56,7 @@ class Meta(NamedTuple):
     value: bytes
     version: bytes
     commit: bytes
+    made: float
     seconds: float
     cpu: float
     memory: int

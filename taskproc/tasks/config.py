@@ -13,6 +13,7 @@ from ..base.script import module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import timedelta
     from typing import Any, Literal
 
     from .binding import Binder
@@ -61,6 +62,8 @@ class TaskConfig:
         loaded: The text of its file, taken when it was defined; None if it is in none, or comes from another process.
         watch: The files that count as a whole.
         cutoff: Whether a result that is the same as before spares the tasks that need it.
+        ignore: The names of the arguments that make no difference.
+        expires: The seconds for which a result is fresh; 0 for any time.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -81,6 +84,9 @@ class TaskConfig:
         store: StoreKind | None,
         watch: Watched,
         cutoff: bool,
+        ignore: str | Iterable[str],
+        version: str | int | None,
+        expires: str | float | timedelta | None,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -97,6 +103,9 @@ class TaskConfig:
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
         self.cutoff = cutoff
+        self.ignore = _checked_ignore(task_class, ignore) if ignore else ()
+        _check_version(task_class, version)
+        self.expires = _checked_expiry(task_class, expires) if expires is not None else 0.0
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
@@ -121,6 +130,10 @@ class TaskConfig:
         from .binding import Binder
 
         return Binder(self.task_class.__init__, self.task_class.__qualname__)
+
+    def counted(self, bound: Mapping[str, Any]) -> dict[str, Any]:
+        """Leave out of bound arguments those that make no difference."""
+        return {name: value for name, value in bound.items() if name not in self.ignore}
 
     def digest(self, text: str) -> bytes:
         """Hash the class's name and the canonical text of a task's arguments to 16 bytes: the task's identity."""
@@ -188,6 +201,40 @@ def _checked_store(cls: type, store: StoreKind | None) -> StoreKind | None:
         msg = f"{where_defined(cls)}{cls.__qualname__}: store={store!r} is neither 'tree' nor 'packed'."
         raise TaskDefinitionError(msg)
     return store
+
+
+def _checked_ignore(cls: type, ignore: str | Iterable[str]) -> tuple[str, ...]:
+    from .binding import Binder
+
+    names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    known = Binder(cls.__init__, cls.__qualname__).names  # type: ignore[misc]  # the class's own
+    for name in names:
+        if name not in known:
+            msg = (
+                f"{where_defined(cls)}{cls.__qualname__}: ignore={name!r} is no argument of __init__, which has "
+                f"{', '.join(known) or 'none'}."
+            )
+            raise TaskDefinitionError(msg)
+    return names
+
+
+def _check_version(cls: type, version: str | int | None) -> None:
+    if not isinstance(version, (str, int, type(None))):
+        msg = f"{where_defined(cls)}{cls.__qualname__}: version={version!r} is neither text nor a whole number."
+        raise TaskDefinitionError(msg)
+
+
+def _checked_expiry(cls: type, expires: str | float | timedelta) -> float:
+    from .spans import seconds_of
+
+    try:
+        return seconds_of(expires)
+    except ValueError:
+        msg = (
+            f"{where_defined(cls)}{cls.__qualname__}: expires={expires!r} is no span of time above 0, such as '90s', "
+            "'30min', '12h', '7d' or '2w', a number of seconds, or a timedelta."
+        )
+        raise TaskDefinitionError(msg) from None
 
 
 def _checked_watch(cls: type, watch: Watched) -> tuple[str, ...]:

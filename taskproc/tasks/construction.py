@@ -87,7 +87,9 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     text = config.plain_text(bound)
     if not text:
         bound = taken_arguments(bound, cls.__qualname__)
-    key = config.digest(text or canonical(bound, cls.__qualname__))
+    key = digest = config.digest(text or canonical(bound, cls.__qualname__))
+    if config.ignore:  # instances that differ only in what makes no difference are two, and one task
+        digest = config.digest(canonical(config.counted(bound), cls.__qualname__))
     if definitions.renewals != _renewals:
         _forget_former_classes()
     memo = _memos.get(cls)
@@ -108,7 +110,7 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if not text:  # the constructor has a copy of its own, which it may change
         args, kwargs = config.binder.call(taken_arguments(bound, cls.__qualname__))
     if building is not None:
-        task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
+        task = _nested(building, cls, TaskRecord(config, digest, bound), args, kwargs)
     else:
         building = _Building()
         if recent.tasks:
@@ -117,9 +119,9 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         try:
             if config.requirements:
                 with eased_collector:
-                    task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
+                    task = _nested(building, cls, TaskRecord(config, digest, bound), args, kwargs)
             else:  # it makes no others
-                task = _nested(building, cls, TaskRecord(config, key, bound), args, kwargs)
+                task = _nested(building, cls, TaskRecord(config, digest, bound), args, kwargs)
         except BaseException:
             building.stopped = True
             raise

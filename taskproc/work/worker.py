@@ -308,6 +308,7 @@ class Attempt:
             value=value,
             version=self._former_version(value) or commit,
             commit=commit,
+            made=time.time(),
             seconds=seconds,
             cpu=cpu,
             memory=memory,
