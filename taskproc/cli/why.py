@@ -62,7 +62,9 @@ def _of_one(plan: Plan, explainer: Explainer, name: str, most: int | None) -> It
     """Explain the tasks of one name, each by itself."""
     nodes = _named(plan, explainer, name)
     for node in nodes[:most]:
-        yield click.style(_label(plan, node), bold=True) + (" would run:" if plan.reasons[node] else " would not run:")
+        yield click.style(_label(plan, node), bold=True) + (
+            " would run:" if plan.reasons[node] and node not in plan.displaced else " would not run:"
+        )
         for reason in explainer.reasons(node, thorough=True):
             yield from _described(reason, most)
     if most is not None and len(nodes) > most:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "fresh", "no result", "new arguments", "cleared", "failed", "unfinished", "damaged", "source changed",
-    "upstream newer", "upstream runs", "graph inside", "expired",
+    "upstream newer", "upstream runs", "graph inside", "expired", "displaced",
     "forced",
 ]  # fmt: skip
 
@@ -104,6 +104,8 @@ class Explainer:
             found.append(Reason("graph inside", inside))
         if not stale and self._graph.upstreams[node] and meta.upstreams != self._plan.upstreams_digest(node):
             found.append(Reason("upstream newer", self._newer_text(node, meta)))
+        if not found and node in self._plan.displaced:
+            found.append(Reason("displaced", f"it has {self._plan.displaced[node].words}"))
         return found or [Reason("fresh", f"its result is fresh{self._made(meta)}")]
 
     def _runs_after_upstream(self, node: int) -> bool:

@@ -19,6 +19,7 @@ from ..tasks.construction import recent
 from ..tasks.node import Node
 from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, is_former, value_classes
+from .displaced import Displaced, displaced
 from .nested import NestedGraphs
 from .sources import NOTHING_READ, Asked, read_texts
 
@@ -213,6 +214,7 @@ class Plan:
         nested: The graphs that tasks ran inside.
         inside: The plan of all of them; None if there are none.
         metas: The provenance of each node's result, if it has one.
+        displaced: Those results that are yet to be put in their place.
         reasons: Why each node must run; empty for a fresh one.
         stale: The nodes that must run, each behind its upstreams.
     """
@@ -249,6 +251,7 @@ class Plan:
         self.nested = NestedGraphs(graph.digest, graph.notes, plan_inside, around)
         self.nested.look_at((node, meta) for node, meta in enumerate(self.metas) if meta is not None and meta.flags)
         self.reasons = [""] * len(graph)
+        self.displaced: dict[int, Displaced] = {}
         for node in self.forced:
             self.reasons[node] = FORCED
         self._now = time.time()
@@ -263,7 +266,19 @@ class Plan:
             )
             if not is_as_before and not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, meta)
+                if self.reasons[node]:
+                    self._look_elsewhere(node, meta)
         self.stale = [node for node, reason in enumerate(self.reasons) if reason]
+
+    def _look_elsewhere(self, node: int, meta: Meta | None) -> None:
+        """Go on from a result that is not in its place, if one will do that the task's own will not."""
+        for found in displaced(self.graph.class_of(node).store, self.graph.digest(node), meta):
+            reason = self.why_stale(node, found.meta)
+            if not reason or follows_upstream(reason):
+                self.displaced[node] = found
+                self.metas[node] = found.meta
+                self.reasons[node] = reason or found.words
+                return
 
     def why_stale(self, node: int, meta: Meta | None) -> str:
         """Say why a result with this provenance will not do; nothing if it will."""
@@ -327,7 +342,7 @@ class Plan:
         """Give the nodes that need not run after all if their upstreams give again what they gave."""
         found: set[int] = set()
         for node in self.stale:
-            if follows_upstream(self.reasons[node]):
+            if node in self.displaced or follows_upstream(self.reasons[node]):
                 stale = [up for up in self.graph.upstreams[node] if self.reasons[up]]
                 if not any(up not in found and self._is_sure_to_change(up) for up in stale):
                     found.add(node)

@@ -119,8 +119,10 @@ class Dispatch:
             left = [node for node in jobs if node not in found]
             self._seats.look_up(left)  # only now can nobody else note other ids for them
             jobs = {node: self._payloads.make(node, options[node], jobs[node].nonce) for node in left}
+        if found := self._results.put_in_place(jobs):
+            given.append(events.Found(found))
+            jobs = {node: job for node, job in jobs.items() if node not in found}
         if jobs:
-            self._results.discard_packed(jobs)
             given.append(events.Claimed(lane, jobs))
         self._take(*given)
 

@@ -84,6 +84,7 @@ class Judge:
             if outcome.reason or outcome.exit_code:
                 reason = outcome.reason or f"its worker ended with exit status {outcome.exit_code}"
                 _LOGGER.warning("%r kept its result, but %s", self._graph.tasks[node], reason)
+            self._results.discard_hiding(node, meta)
             self._take(events.Judged(nonce, "ended", meta, handed_back=meta.size == 0))
             return
         self._seats.note(node)

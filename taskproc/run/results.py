@@ -63,19 +63,26 @@ class Results:
         fresh: dict[int, Meta] = {}
         for node in nodes:
             meta = self._plan.metas[node]
-            if meta is not None and not self._plan.why_stale(node, meta):
+            if meta is not None and node not in self._plan.displaced and not self._plan.why_stale(node, meta):
                 fresh[node] = meta
         return Rechecked(fresh, [node for node in nodes if node not in fresh])
 
-    def discard_packed(self, nodes: Collection[int]) -> None:
-        """Drop what these tasks had packed, since their next result may lie in a directory, which it would hide."""
-        stale: dict[type, list[bytes]] = {}
-        for node in nodes:
-            meta = self._plan.metas[node]
-            if meta is not None and meta.size == 0:
-                stale.setdefault(type(self._graph.tasks[node]), []).append(meta.identity)
-        for cls, digests in stale.items():
-            self._graph.classes[cls].store.discard(digests)
+    def put_in_place(self, nodes: Collection[int]) -> dict[int, Meta]:
+        """Put results in their place that will do and are not there, of tasks that this run has claimed."""
+        found: dict[int, Meta] = {}
+        for node in self._plan.displaced.keys() & nodes:
+            result = self._plan.displaced.pop(node)
+            if not self._plan.why_stale(node, result.meta) and result.put_in_place(self._seats.ids[node]):
+                found[node] = result.meta
+                if result.meta.size != 0:
+                    self._seats.note(node)
+        return found
+
+    def discard_hiding(self, node: int, meta: Meta) -> None:
+        """Drop what a task had packed, if its new result lies in its directory, where that one would hide it."""
+        before = self._plan.metas[node]
+        if meta.size != 0 and before is not None and before.size == 0:
+            self._graph.class_of(node).store.discard([before.identity])
 
     @property
     def due(self) -> float | None:

@@ -55,6 +55,21 @@ class ClassStore:
             return None
         return meta if meta is not None and meta.identity == digest else None
 
+    def peek_tree(self, digest: bytes) -> Meta | None:
+        """Read the provenance of the result in a task's directory, which a packed one hides.
+
+        The task was looked up before.
+        """
+        return self._peek_tree(digest, self.ids.lookup([digest]).get(digest))
+
+    def peek_earlier(self, digest: bytes) -> Meta | None:
+        """Read the provenance of the result that was set aside for an attempt which left none.
+
+        The task was looked up before.
+        """
+        id = self.ids.known(digest)
+        return self.peek_instance(f"{self.instance_directory(id)}/{files.EARLIER}", digest) if id >= 0 else None
+
     def load(self, digest: bytes, whose: str) -> Any:
         """Read a result.
 

@@ -30,6 +30,7 @@ DEPS = "deps"
 DEPS_FILE = "deps.json"
 FAILURE = "failure.json"
 FAILURE_PICKLE = "failure.pkl"
+EARLIER = "earlier"
 ATTEMPT = "attempt."
 
 MOST_LINKS = 1000
@@ -331,20 +332,27 @@ def unpickle(data: bytes, whose: str) -> Any:
         raise _unreadable(whose, error) from error
 
 
-def prepare(directory: str, args: str, deps: Mapping[str, str] | None, nonce: str = "") -> None:
+def prepare(directory: str, args: str, deps: Mapping[str, str] | None, nonce: str = "") -> bool:
     """Make the instance directory for an attempt, empty but for `args.json` and links to the upstreams'.
 
-    Whatever other attempt was filed there can no longer start, or commit.
+    Whatever other attempt was filed there can no longer start, or commit. A result goes aside, with its files.
+
+    Returns:
+        Whether the directory was there before.
     """
+    existed = False
     try:
         os.mkdir(directory, DIRECTORY_MODE)
     except FileExistsError:
-        clean(directory, attempt=nonce)
+        existed = True
+        set_aside(directory)
+        clean(directory, keep=(EARLIER,), attempt=nonce)
     except FileNotFoundError:
         make_directories(directory)
     write_text(f"{directory}/{ARGS}", args)
     if deps:
         _link(directory, deps)
+    return existed
 
 
 def clean(directory: str, keep: Sequence[str] = (), attempt: str = "") -> None:
@@ -369,6 +377,54 @@ def clean(directory: str, keep: Sequence[str] = (), attempt: str = "") -> None:
     for name in sorted(names, key=lambda name: name != RESULT):
         if name not in keep and not (name.startswith(ATTEMPT) and name.endswith(attempt)):
             remove(f"{directory}/{name}")
+
+
+def set_aside(directory: str) -> None:
+    """Put the result in an instance directory, and all that belongs to it, to where an attempt does not come.
+
+    It is there as a whole or not at all: what a kill leaves half-way has another name, and goes with the next cleaning.
+    """
+    if not os.path.isdir(directory) or not os.path.exists(f"{directory}/{RESULT}"):
+        return
+    unlock(directory)
+    half = f"{directory}/{EARLIER}.half"
+    remove(half)
+    os.mkdir(half, DIRECTORY_MODE)
+    os.rename(f"{directory}/{RESULT}", f"{half}/{RESULT}")
+    for name in os.listdir(directory):
+        if name not in (EARLIER, f"{EARLIER}.half") and not name.startswith(ATTEMPT):
+            os.rename(f"{directory}/{name}", f"{half}/{name}")
+    remove(f"{directory}/{EARLIER}")
+    os.rename(half, f"{directory}/{EARLIER}")
+
+
+def put_back(directory: str, commit: bytes) -> bool:
+    """Put the result that was set aside in the place of what a failed attempt left; whether it is there.
+
+    Args:
+        directory: The instance directory, which nobody else uses meanwhile.
+        commit: The result's commit id.
+    """
+    earlier = f"{directory}/{EARLIER}"
+    try:
+        meta = peek(f"{earlier}/{RESULT}")
+    except DamagedResultError:
+        return False
+    if meta is None or meta.commit != commit:
+        return False
+    clean(directory, keep=(EARLIER,))
+    for name in sorted(os.listdir(earlier), key=lambda name: name == RESULT):
+        os.rename(f"{earlier}/{name}", f"{directory}/{name}")
+    remove(earlier)
+    return True
+
+
+def forget_earlier(directory: str) -> None:
+    """Remove what was set aside, now that another result stands in its place."""
+    try:
+        remove(f"{directory}/{EARLIER}")
+    except OSError:  # it is in nobody's way
+        pass
 
 
 def remove(path: str) -> None:

@@ -51,6 +51,10 @@ class IdTable:
         known = self._known
         return {digest: known[digest] for digest in digests if digest in known}
 
+    def known(self, digest: bytes) -> int:
+        """Give the id of a task as far as it was looked up; -1 if it has none."""
+        return self._known.get(digest, -1)
+
     def look_again(self) -> None:
         """Look at the directories, too, when an id is missing: another driver may have died since the last look."""
         self._looked = False

@@ -102,6 +102,7 @@ class Attempt:
         self.started = 0.0
         self._body = body
         self._touched = False
+        self._had_directory = False
         self._touching = Lock()  # the task, threads of its own and the guard may all want the directory at once
         self._fsync = False
         self._on_nested = on_nested
@@ -154,7 +155,8 @@ class Attempt:
                     if not self.is_ours():
                         raise SupersededError(_SUPERSEDED)
                     self._await_predecessor()
-                    files.prepare(self.directory, self.assignment.args, self.assignment.deps, self.assignment.nonce)
+                    args, deps, nonce = self.assignment.args, self.assignment.deps, self.assignment.nonce
+                    self._had_directory = files.prepare(self.directory, args, deps, nonce)
                     self._touched = True
         return self.directory
 
@@ -291,6 +293,8 @@ class Attempt:
         except BaseException:
             writer.discard()
             raise
+        if self._had_directory:
+            files.forget_earlier(self.directory)
         if assignment.filed:
             files.remove(self._file("committing"))
         return Ended(exit_code=0)

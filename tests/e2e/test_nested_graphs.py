@@ -1,10 +1,9 @@
 """A task that ran a graph inside goes stale with it, however deep it is, and says why."""
 from __future__ import annotations
 
-import sys
-
 import pytest
 
+from tests.e2e.project import Project
 from tests.support import ScriptRunner
 
 STEPS = """
@@ -12,10 +11,6 @@ import threading
 from taskproc import Requires, TaskBase
 
 RATE = 10
-
-def note(name):
-    with open("ran.txt", "a") as file:
-        print(name, file=file)
 
 class Leaf(TaskBase):
     def run_task(self):
@@ -51,37 +46,10 @@ class Main(TaskBase):
 ALL = ["Inner", "Leaf", "Main", "Middle", "Outer"]
 
 
-class Project:
-    """A script of steps that is edited between its runs."""
-
-    def __init__(self, run_script: ScriptRunner, store: str, backend: str) -> None:
-        self.text = STEPS
-        self._run_script = run_script
-        self._environment = {"TP_STORE": store, "TP_BACKEND": backend}
-        self._ran = run_script.home / "ran.txt"
-
-    def edit(self, before: str, after: str) -> None:
-        assert self.text.count(before) == 1
-        self.text = self.text.replace(before, after)
-
-    def run(self) -> list[str]:
-        """Run it all, and give the names of what ran, sorted."""
-        self.taskproc("steps.py", "--no-progress")
-        return sorted(self._ran.read_text().split())
-
-    def taskproc(self, *arguments: str) -> str:
-        self._ran.write_text("")
-        self._run_script.write(self.text, "steps.py")
-        return self._run_script.run([sys.executable, "-m", "taskproc", *arguments], env=self._environment).out
-
-    def do(self, statement: str) -> str:
-        command = [sys.executable, "-c", f"from steps import *; {statement}"]
-        return self._run_script.run(command, env=self._environment).out.strip()
-
-
 @pytest.fixture(params=["tree-process", "packed-process", "tree-thread", "tree-prefix"])
 def project(request: pytest.FixtureRequest, run_script: ScriptRunner) -> Project:
-    made = Project(run_script, *request.param.split("-"))
+    store, backend = request.param.split("-")
+    made = Project(run_script, STEPS, TP_STORE=store, TP_BACKEND=backend)
     assert made.run() == ALL
     assert made.run() == []
     return made
@@ -107,7 +75,7 @@ def test_edit_inside_is_seen_outside(project: Project, before: str, after: str, 
 
 def test_result_that_was_cleared_inside_is_seen_and_told(project: Project):
     project.do("Leaf().clear_task()")
-    why = project.taskproc("why", "steps.py", "Outer")
+    why = project.command("why", "steps.py", "Outer").out
     assert "Middle(), whose graph it ran inside, would run: Inner(n=3), whose graph it ran inside, would run" in why
     assert "because of Leaf(): no result" in why
     assert project.run() == ["Inner", "Leaf", "Middle", "Outer"]  # and Main is spared
@@ -115,7 +83,8 @@ def test_result_that_was_cleared_inside_is_seen_and_told(project: Project):
 
 def test_result_that_somebody_else_computed_anew_is_seen(project: Project):
     project.do("Inner(3).clear_task(); Inner(3).run_graph()")
-    assert "Inner(n=3), whose graph it ran inside, has a newer result" in project.taskproc("why", "steps.py", "Middle")
+    why = project.command("why", "steps.py", "Middle").out
+    assert "Inner(n=3), whose graph it ran inside, has a newer result" in why
     assert project.run() == ["Middle", "Outer"]
 
 
@@ -126,7 +95,7 @@ def test_class_that_is_gone_is_a_reason_to_run(project: Project):
 
 
 def test_graph_run_in_a_thread_of_a_tasks_own_counts(run_script: ScriptRunner):
-    project = Project(run_script, "tree", "process")
+    project = Project(run_script, STEPS)
     inside = "found = []; own = threading.Thread(target=lambda: found.append(Inner(3).run_graph())); own.start()"
     project.edit("return Inner(3).run_graph()", f"{inside}; own.join(); return found[0]")
     assert project.run() == ALL
@@ -135,7 +104,7 @@ def test_graph_run_in_a_thread_of_a_tasks_own_counts(run_script: ScriptRunner):
 
 
 def test_class_that_is_defined_inside_is_a_part_of_the_source(run_script: ScriptRunner):
-    project = Project(run_script, "tree", "process")
+    project = Project(run_script, STEPS)
     local = (
         "\n        class Local(TaskBase):\n            def run_task(self):\n                return 5\n"
         "        return Local().run_graph()"
@@ -148,13 +117,13 @@ def test_class_that_is_defined_inside_is_a_part_of_the_source(run_script: Script
 
 
 def test_what_ran_inside_is_shown_below_what_it_ran_inside_of(project: Project):
-    shown = project.taskproc("graph", "steps.py", "--format", "mermaid")
+    shown = project.command("graph", "steps.py", "--format", "mermaid").out
     for name in ("Leaf", "Inner", "Middle", "Outer", "Main"):
         assert name in shown
     project.edit("RATE = 10", "RATE = 11")
-    why = project.taskproc("why", "steps.py")
+    why = project.command("why", "steps.py").out
     assert "2 of 2 tasks would run." in why
     assert "Inner(n=3)\n  its source changed: RATE\n" in why
-    dry = project.taskproc("steps.py", "--dry-run")
+    dry = project.command("steps.py", "--dry-run").out
     assert "inside of these, by what they ran the last time: 1 steps.Middle" in dry
     assert "inside of these, by what they ran the last time: 1 steps.Inner" in dry
