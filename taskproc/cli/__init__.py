@@ -11,6 +11,7 @@ from .gc import gc
 from .graph import graph
 from .group import CommandGroup
 from .logs import logs
+from .move import move
 from .result import result
 from .run import run
 from .run_report import run_report
@@ -33,6 +34,7 @@ main = CommandGroup(
         graph,
         run_report,
         accept,
+        move,
         backends,
         clear,
         gc,

@@ -61,7 +61,10 @@ def _superseded(graph: TaskGraph, classes: Sequence[str]) -> list[tuple[TaskClas
     """Give the classes with results by other sources, and the digests of these, one for each result."""
     chosen = _chosen(list(graph.classes.values()), classes)
     stored: dict[str, list[bytes]] = {}
-    for node, meta in enumerate(graph.read_results()):
+    metas = graph.read_results()
+    former = graph.read_former(metas)
+    for node, own in enumerate(metas):
+        meta = former[node].meta if own is None and node in former else own
         known = graph.class_of(node)
         if meta is not None and not known.accepts(meta.source):
             stored.setdefault(known.config.name, []).append(meta.source)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+from ..tasks.spans import seconds_of
 
 _MOST_COMPLETED = 1000
 F = TypeVar("F", bound=Callable[..., Any])
@@ -134,10 +135,10 @@ class Age(_ParamType):
     name = "age"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", str(value))
-        if match is None:
+        try:
+            return seconds_of(str(value))
+        except ValueError:
             self.fail(f"{value!r} is not an age such as 30d, 12h, 90m or 2w", param, ctx)
-        return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]
 
 
 class JsonObject(_ParamType):

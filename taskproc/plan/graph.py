@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..base.errors import SourceChangedError, TaskDefinitionError
 from ..base.lean import blake2b
@@ -16,10 +16,11 @@ from ..store.class_store import ClassStore
 from ..store.meta import Meta
 from ..tasks.config import TaskConfig, definitions, where_defined
 from ..tasks.construction import recent
-from ..tasks.node import Node
+from ..tasks.node import Node, TaskRecord
 from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, is_former, value_classes
 from .displaced import Displaced, displaced
+from .former import Former, Renamed, former_results
 from .nested import NestedGraphs
 from .sources import NOTHING_READ, Asked, read_texts
 
@@ -180,6 +181,17 @@ class TaskGraph:
                 metas[node] = meta
         return metas
 
+    def read_former(self, metas: Sequence[Meta | None]) -> dict[int, Former]:
+        """Read results that were made under former identities of tasks that have none by today's source."""
+        found: dict[int, Former] = {}
+        renamed: Renamed = {}
+        for cls, among in self.by_class(range(len(self))).items():
+            known = self.classes[cls]
+            nodes = [node for node in among if (meta := metas[node]) is None or not known.accepts(meta.source)]
+            records = {node: cast("TaskRecord", self.tasks[node]._task) for node in nodes}
+            found.update(former_results(known.config, known.store, records, renamed))
+        return found
+
     def ids(self) -> dict[int, int]:
         """Read the ids of those nodes that have one, class by class."""
         found: dict[int, int] = {}
@@ -233,6 +245,7 @@ class Plan:
         self.detect_source_change = detect_source_change
         graph.read_sources(helpers=detect_helper_change, files=detect_files)
         self.metas = graph.read_results()
+        self._former = graph.read_former(self.metas)
         self.forced = frozenset(forced)
         self.around = around
 
@@ -272,13 +285,17 @@ class Plan:
 
     def _look_elsewhere(self, node: int, meta: Meta | None) -> None:
         """Go on from a result that is not in its place, if one will do that the task's own will not."""
-        for found in displaced(self.graph.class_of(node).store, self.graph.digest(node), meta):
+        former = self._former.get(node)
+        beside = displaced(self.graph.class_of(node).store, self.graph.digest(node), meta)
+        for found in chain(beside, [former] if former is not None else []):
             reason = self.why_stale(node, found.meta)
             if not reason or follows_upstream(reason):
                 self.displaced[node] = found
                 self.metas[node] = found.meta
                 self.reasons[node] = reason or found.words
                 return
+        if former is not None and meta is None:  # what else it is stale for is the better reason
+            self.metas[node], self.reasons[node] = former.meta, self.why_stale(node, former.meta)
 
     def why_stale(self, node: int, meta: Meta | None) -> str:
         """Say why a result with this provenance will not do; nothing if it will."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from ..plan.former import Former, signature
 from ..plan.graph import Plan, TaskClass
 
 
@@ -39,12 +40,21 @@ class Seats:
             known.store.make_ready()
             if known.text is not None:
                 known.store.save_source(known.source, known.text)
+            known.store.save_signature(signature(known.config))
+            self._rename(known, nodes)
             if cls in self._packed:
                 self._reserve(known, nodes)
             else:
                 ids = known.store.allot([self._graph.digest(node) for node in nodes])
                 for node in nodes:
                     self.ids[node] = ids[self._graph.digest(node)]
+
+    def _rename(self, known: TaskClass, nodes: list[int]) -> None:
+        """Let results that were made under a former identity of the class's tasks stay in their directories."""
+        for node in nodes:
+            found = self._plan.displaced.get(node)
+            if isinstance(found, Former) and found.origin is known.store and found.meta.size:
+                known.store.ids.rename(found.meta.identity, found.digest)
 
     def directory(self, node: int) -> str:
         """Give a task's instance directory."""

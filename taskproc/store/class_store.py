@@ -1,12 +1,15 @@
 """Everything that the cache holds of one task class, whether as a tree of directories or packed."""
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base.errors import CacheError, ResultNotFoundError
+from ..base.lean import blake2b
 from ..base.private import make_directories
 from . import files
 from .files import DamagedResultError
@@ -15,6 +18,7 @@ from .locks import locked
 from .meta import Meta
 from .packed import PackedRows, Row
 
+_FORMER = "formerly.json"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -203,6 +207,53 @@ class ClassStore:
             # One name for all drivers, so that what a killed one left is taken up by the next.
             files.write_text(f"{path}.tmp", text)
             os.replace(f"{path}.tmp", path)
+
+    def save_signature(self, signature: Mapping[str, Any]) -> None:
+        """Keep of which arguments identities are made, so that results are found when there are others."""
+        text = json.dumps(signature, sort_keys=True)
+        path = f"{self.directory}/signatures/{blake2b(text.encode(), digest_size=8).hexdigest()}.json"
+        if not os.path.exists(path):
+            with locked(os.path.dirname(path)):
+                files.write_text(f"{path}.tmp", text)
+                os.replace(f"{path}.tmp", path)
+
+    def signatures(self) -> list[dict[str, Any]]:
+        """Read of which arguments identities are, and were, made."""
+        try:
+            names = sorted(os.listdir(f"{self.directory}/signatures"))
+        except OSError:
+            return []
+        read = [files.read_object(f"{self.directory}/signatures/{name}") for name in names if name.endswith(".json")]
+        return [one for one in read if {"names", "defaults"} <= one.keys()]
+
+    def add_former_name(self, name: str) -> None:
+        """Note that the class was called otherwise, and take over the sources that it had."""
+        origin = ClassStore(self.beside(name))
+        names = dict.fromkeys([*self.former_names(), name, *origin.former_names()])
+        make_directories(self.directory)
+        files.write_text(f"{self.directory}/{_FORMER}.tmp", json.dumps({"names": list(names)}))
+        os.replace(f"{self.directory}/{_FORMER}.tmp", f"{self.directory}/{_FORMER}")
+        for digest in origin.sources():
+            text = origin.load_source(digest)
+            if text is not None:
+                self.save_source(digest, text)
+
+    def former_names(self) -> list[str]:
+        """Give the names that the class had."""
+        names = files.read_object(f"{self.directory}/{_FORMER}").get("names")
+        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+    def beside(self, name: str) -> str:
+        """Name the directory of another class of the same cache."""
+        return f"{os.path.dirname(self.directory)}/{name}"
+
+    def sources(self) -> list[bytes]:
+        """Give the digests of the sources that are kept."""
+        try:
+            names = os.listdir(f"{self.directory}/sources")
+        except OSError:
+            return []
+        return [bytes.fromhex(name[:-4]) for name in names if re.fullmatch(r"[0-9a-f]{32}\.txt", name)]
 
     def load_source(self, digest: bytes) -> str | None:
         """Read a kept source; None if it is not there."""

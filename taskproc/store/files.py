@@ -419,6 +419,32 @@ def put_back(directory: str, commit: bytes) -> bool:
     return True
 
 
+def take_over(before: str, now: str, commit: bytes, identity: bytes) -> bool:
+    """Give the result in an instance directory another identity, and another place; whether it is there.
+
+    Args:
+        before: Where it is.
+        now: Where it is to be; what is there goes.
+        commit: Its commit id.
+        identity: Its new identity.
+    """
+    try:
+        meta = peek(f"{before}/{RESULT}")
+    except DamagedResultError:
+        return False
+    if meta is None or meta.commit != commit:
+        return False
+    if before != now:
+        remove(now)
+        make_directories(os.path.dirname(now))
+        os.rename(before, now)
+    unlock(now)
+    with open(f"{now}/{RESULT}", "r+b", buffering=0) as file:
+        file.seek(META_AT)  # where it is the first
+        file.write(identity)
+    return True
+
+
 def forget_earlier(directory: str) -> None:
     """Remove what was set aside, now that another result stands in its place."""
     try:

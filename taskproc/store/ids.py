@@ -135,6 +135,14 @@ class IdTable:
         if not others_came:
             self._next = following
 
+    def rename(self, digest: bytes, other: bytes) -> None:
+        """Give the id of a task to another identity of it."""
+        with self._transaction() as table:
+            id = table.pop(digest.hex(), default=None)
+            if id is not None and table.get(other.hex()) is None:
+                table.set(other.hex(), id)
+        self._known.pop(digest, None)
+
     def close(self) -> None:
         """Let go of the file."""
         if self._table is not None:

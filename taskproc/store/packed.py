@@ -98,6 +98,12 @@ class PackedRows:
             written = [(identity, meta, value, zlib.crc32(value), made) for identity, meta, value in rows]
             insert_rows(connection, "INSERT OR REPLACE INTO results", written)
 
+    def copy(self, identity: bytes, other: bytes, into: PackedRows) -> bool:
+        """Keep a result under another identity too; whether it is there."""
+        rows = self._rows([identity])
+        into.commit([(other, meta._replace(identity=other).pack(), value) for meta, value in rows.values()])
+        return bool(rows)
+
     def discard(self, digests: Iterable[bytes]) -> None:
         """Remove the rows of these tasks."""
         if self.exists():

@@ -74,6 +74,11 @@ def identity(value: Any) -> Any:
     return _tagged(value, MAX_DEPTH)
 
 
+def write_identity(tagged: Any) -> str:
+    """Write tagged values as canonical text."""
+    return _encode(tagged)
+
+
 def const_identity(value: Any) -> dict[str, Any]:
     """Give the identity of a `Const`, for its hook.
 

@@ -44,6 +44,11 @@ class Binder:
         """The names of all parameters, in the order of the signature."""
         return self._shape.names
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of those parameters that have one."""
+        return self._shape.defaults
+
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give every parameter its value, defaults included, in the order of the signature.
 

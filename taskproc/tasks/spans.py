@@ -1,11 +1,11 @@
-"""Spans of time as people write them: `90s`, `30min`, `12h`, `7d`, `2w`."""
+"""Spans of time as people write them: `90s`, `30m` or `30min`, `12h`, `7d`, `2w`."""
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
 
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def seconds_of(span: str | float | timedelta) -> float:

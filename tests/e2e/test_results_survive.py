@@ -1,6 +1,8 @@
 """What keeps results: a failure after them, an argument that makes no difference; and what does not: age, a version."""
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from tests.e2e.project import Project
@@ -148,3 +150,65 @@ def test_keyword_that_makes_no_sense_is_refused(run_script: ScriptRunner, keywor
     project = Project(run_script, STEPS)
     project.edit("class Fit(TaskBase):", f"class Fit(TaskBase, {keyword}):")
     assert message in project.command("steps.py", check=False).err
+
+
+def test_argument_with_a_default_keeps_results_once_the_source_is_accepted(project: Project):
+    former = project.text
+    project.edit("def __init__(self, n=1):", "def __init__(self, n=1, jobs=1):")
+    why = project.command("why", "steps.py", "Fit").out
+    assert "its source changed: Fit.__init__" in why
+    assert "+    def __init__(self, n=1, jobs=1):" in why
+    assert "Accepted the results of" in project.command("accept", "steps.py", "-y").out
+    assert project.run() == []
+    assert project.do(SHOW) == "1 1 fit 1"
+    assert project.do("Fit(1, jobs=2).run_graph()") == ""
+    assert project.ran == ["Fit"]
+    project.text = former  # and back
+    assert project.run() == []
+    assert project.do(SHOW) == "1 1 fit 1"
+
+
+def test_argument_that_is_ignored_from_now_on_keeps_results(project: Project):
+    project.edit("def __init__(self, n=1):", "def __init__(self, n=1, jobs=1):")
+    project.run()
+    project.edit("class Fit(TaskBase):", "class Fit(TaskBase, ignore=('jobs',)):")
+    assert project.run() == []
+    project.do("Fit(jobs=3).run_graph()")
+    assert project.ran == []
+
+
+def test_renamed_class_keeps_its_results(project: Project):
+    project.text = project.text.replace("Fit", "Train").replace('note("Train")', 'note("Fit")')
+    wrong = project.command("move", "steps.Fitt", "steps.Train", check=False).err
+    assert "no results of a class 'steps.Fitt'; did you mean" in wrong
+    assert "count for steps.Train" in project.command("move", "steps.Fit", "steps.Train").out
+    assert "-class Fit(TaskBase):" in project.command("why", "steps.py", "Train").out
+    project.command("accept", "steps.py", "-y")
+    assert project.run() == []
+    assert project.do(SHOW.replace("Fit", "Train")) == "1 1 fit 1"
+    assert project.run() == []
+
+
+def test_results_of_what_takes_a_renamed_task_as_its_argument_are_kept(run_script: ScriptRunner):
+    text = """
+    from taskproc import Requires, TaskBase
+    class Load(TaskBase):
+        def __init__(self, n=1):
+            self.n = n
+        def run_task(self):
+            note("Load")
+            return self.n
+    class Main(TaskBase):
+        up: Requires[int]
+        def __init__(self, up=Load(2)):
+            self.up = up
+        def run_task(self):
+            note("Main")
+            return self.up
+    """
+    project = Project(run_script, textwrap.dedent(text))
+    assert project.run() == ["Load", "Main"]
+    project.edit("def __init__(self, n=1):", "def __init__(self, n=1, more=None):")
+    project.command("accept", "steps.py", "-y")
+    assert project.run() == []
+

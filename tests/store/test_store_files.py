@@ -158,7 +158,7 @@ class TestInstanceDirectory:
         (place / files.RESULT).touch()
         (place / "attempt.running.x").touch()
         files.prepare(str(place), "{}", {"up": "Class/results/1"})
-        assert sorted(path.name for path in place.iterdir()) == ["args.json", "attempt.running.x", "deps"]
+        assert sorted(path.name for path in place.iterdir()) == ["args.json", "attempt.running.x", "deps", "earlier"]
         assert os.readlink(place / "deps" / "up") == "../../../../Class/results/1"
 
     def test_many_links_become_one_file(self, tmp_path: Path):
