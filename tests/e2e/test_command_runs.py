@@ -212,7 +212,7 @@ def test_dry_run_says_what_why_and_where_and_writes_nothing(taskproc: Command, p
     pipeline.write_text(pipeline.read_text().replace("self.n ** 2", "self.n + 2"))
     out = good(taskproc(pipeline, "--dry-run"))
     assert "Square(n=3): its source changed" in out
-    assert "Main(n=4): its upstream Square(n=0) runs" in out
+    assert "Main(n=4): may run, its upstream Square(n=0) runs" in out
     out = good(taskproc(pipeline, "--dry-run", "-D"))
     assert out == "Nothing would run: Main(n=4) and all that it needs is cached.\n"
     out = good(taskproc(pipeline, "--dry-run", "-D", "--force"))
