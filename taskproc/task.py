@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from .store.named_files import FilesKind
     from .tasks.config import OptionSource, StoreKind, Watched
     from .tasks.protocols import Task, TaskLike
     from .tasks.substitutes import K, T
@@ -98,6 +99,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         watch (module, its name, a path, or several): Counts as a whole as a part of the class's source, where reading
             cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
         cutoff (bool): Whether a result that is the same as before spares the tasks that need it; True.
+        files (str): What counts of the files below a `task_directory` that a result names: that they are there
+            (`exists`), their sizes, too (`size`, the default), or their contents, too (`content`).
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -169,6 +172,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         store: StoreKind | None = None,
         watch: Watched = (),
         cutoff: bool = True,
+        files: FilesKind = "size",
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -189,6 +193,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             store=store,
             watch=watch,
             cutoff=cutoff,
+            files=files,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)

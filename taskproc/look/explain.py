@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "fresh", "no result", "new arguments", "cleared", "failed", "unfinished", "damaged", "source changed",
-    "upstream newer", "upstream runs", "forced",
+    "upstream newer", "upstream runs", "forced", "file changed",
 ]  # fmt: skip
 
 _MOST_ALIKE = 200  # other tasks whose arguments are compared
@@ -97,6 +97,9 @@ class Explainer:
             return found
         if self._has_other_source(node, meta):
             found.append(self._source_changed(self._graph.class_of(node), meta))
+        lacks_own, lacks = self._plan.named_files.reasons(node, meta)
+        if lacks_own or (lacks and not stale):
+            found.append(Reason("file changed", lacks_own or lacks))
         if not stale and self._graph.upstreams[node] and meta.upstreams != self._plan.upstreams_digest(node):
             found.append(Reason("upstream newer", self._newer_text(node, meta)))
         return found or [Reason("fresh", f"its result is fresh{self._made(meta)}")]

@@ -18,6 +18,7 @@ from ..tasks.construction import recent
 from ..tasks.node import Node
 from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, is_former, value_classes
+from .named_files import NamedFiles
 from .sources import NOTHING_READ, Asked, read_texts
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class Plan:
     Attributes:
         forced: As given.
         metas: The provenance of each node's result, if it has one.
+        named_files: The files that these results name.
         reasons: Why each node must run; empty for a fresh one.
         stale: The nodes that must run, each behind its upstreams.
     """
@@ -219,17 +221,21 @@ class Plan:
         self.detect_source_change = detect_source_change
         graph.read_sources(helpers=detect_helper_change, files=detect_files)
         self.metas = graph.read_results()
+        self.named_files = NamedFiles(graph, self.metas)
         self.forced = frozenset(forced)
         self.reasons = [""] * len(graph)
         for node in self.forced:
             self.reasons[node] = FORCED
+        lost = self.named_files.lost
         sources = {cls: known.source for cls, known in graph.classes.items()}
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
             is_as_before = meta is not None and not graph.upstreams[node] and meta.source == sources[type(task)]
+            is_as_before = is_as_before and not meta.flags and node not in lost  # type: ignore[union-attr]  # it is there
             if not is_as_before and not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, meta)
         self.stale = [node for node, reason in enumerate(self.reasons) if reason]
+        self.named_files.look_again()
 
     def why_stale(self, node: int, meta: Meta | None) -> str:
         """Say why a result with this provenance will not do; nothing if it will."""
@@ -237,13 +243,16 @@ class Plan:
             return "no result"
         if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
             return "its source changed"
+        lacks_own, lacks = self.named_files.reasons(node, meta)
+        if lacks_own:
+            return lacks_own
         upstreams = self.graph.upstreams[node]
         for up in upstreams:
             if self.reasons[up]:
                 return f"{_ITS_UPSTREAM}{self.graph.tasks[up]!r} runs"
         if upstreams and meta.upstreams != self.upstreams_digest(node):
             return "an upstream has a newer result"
-        return ""
+        return lacks
 
     def upstreams_digest(self, node: int) -> bytes:
         """Digest the versions of a node's upstreams, all of which have results."""

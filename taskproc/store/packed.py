@@ -73,12 +73,24 @@ class PackedRows:
 
     def notes(self, digest: bytes) -> Any:
         """Read a result's notes; None if it has none, or they cannot be read."""
+        return self.all_notes([digest]).get(digest)
+
+    def all_notes(self, digests: Sequence[bytes]) -> dict[bytes, Any]:
+        """Read the notes of those that have any, as far as they can be read."""
+        found: dict[bytes, Any] = {}
         try:
-            for meta, value in self._rows([digest]).values():
-                return read_notes(value[len(value) - meta.notes :]) if meta.notes else None
-        except (DamagedResultError, ValueError):
-            pass
-        return None
+            rows = self._rows(digests) if digests else {}
+        except DamagedResultError:  # of one of them
+            rows = {}
+            if len(digests) > 1:
+                return {key: notes for digest in digests for key, notes in self.all_notes([digest]).items()}
+        for identity, (meta, value) in rows.items():
+            try:
+                if meta.notes:
+                    found[identity] = read_notes(value[len(value) - meta.notes :])
+            except ValueError:
+                pass
+        return found
 
     def _rows(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Meta, bytes]]:
         """Read the provenance and the pickled values of those that are there, with their notes behind them."""

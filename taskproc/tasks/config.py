@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
 
+    from ..store.named_files import FilesKind
     from .binding import Binder
     from .loaded import Loaded
     from .requires import Req
@@ -61,6 +62,7 @@ class TaskConfig:
         loaded: The text of its file, taken when it was defined; None if it is in none, or comes from another process.
         watch: The files that count as a whole.
         cutoff: Whether a result that is the same as before spares the tasks that need it.
+        files: What counts of the files that a result names.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -81,6 +83,7 @@ class TaskConfig:
         store: StoreKind | None,
         watch: Watched,
         cutoff: bool,
+        files: FilesKind,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -97,6 +100,7 @@ class TaskConfig:
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
         self.cutoff = cutoff
+        self.files = files if files == "size" else _checked_files(task_class, files)
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
@@ -188,6 +192,13 @@ def _checked_store(cls: type, store: StoreKind | None) -> StoreKind | None:
         msg = f"{where_defined(cls)}{cls.__qualname__}: store={store!r} is neither 'tree' nor 'packed'."
         raise TaskDefinitionError(msg)
     return store
+
+
+def _checked_files(cls: type, files: FilesKind) -> FilesKind:
+    if files not in ("exists", "size", "content"):
+        msg = f"{where_defined(cls)}{cls.__qualname__}: files={files!r} is neither 'exists' nor 'size' nor 'content'."
+        raise TaskDefinitionError(msg)
+    return files
 
 
 def _checked_watch(cls: type, watch: Watched) -> tuple[str, ...]:

@@ -1,0 +1,92 @@
+"""Whether the files are there that results name, and which tasks must run again for those that are not.
+
+A file is the task's in whose data directory it lies. That task runs again, whoever names the file; who names it does
+so where that task is not in the graph, or its running makes no difference to it.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..store.meta import NAMES_FILES, NAMES_PLACE, Meta
+from ..store.named_files import changes, is_elsewhere, owner_of, read_noted, told
+
+if TYPE_CHECKING:
+    from .graph import TaskGraph
+
+    Change = tuple[str, str]
+
+_CONCERNED = NAMES_FILES | NAMES_PLACE
+_ELSEWHERE = "the cache was moved, and its result has paths in bytes or in an array, which lead to where it was"
+
+
+class NamedFiles:
+    """The files that a graph's results name.
+
+    Args:
+        graph: The graph.
+        metas: The provenance of each node's result.
+
+    Attributes:
+        lost: What is to be said of nodes whose files others' results name, if these have changed; and the commit ids
+            of the results that were made with them.
+    """
+
+    def __init__(self, graph: TaskGraph, metas: Sequence[Meta | None]) -> None:
+        self._graph = graph
+        self._node_at: dict[tuple[str, int], int] | None = None
+        self.lost: dict[int, tuple[bytes, str]] = {}
+        self._seen: dict[int, tuple[str, str]] = {}
+        named = [node for node, meta in enumerate(metas) if meta is not None and meta.flags & _CONCERNED]
+        for cls, nodes in graph.by_class(named).items():
+            found = graph.classes[cls].store.load_all_notes([metas[node] for node in nodes])  # type: ignore[misc]  # these have results
+            for node in nodes:
+                self._seen[node] = self._judge(node, found.get(graph.digest(node), {}), metas)
+
+    def reasons(self, node: int, meta: Meta) -> tuple[str, str]:
+        """Say why a result will not do because of a file of the node's own, and of another's; nothing if it will."""
+        own = others = ""
+        if meta.flags & _CONCERNED:
+            own, others = self._seen.get(node) or self._judge(node, self._notes(node), ())
+        if not own and node in self.lost and self.lost[node][0] == meta.commit:
+            own = self.lost[node][1]
+        return own, others
+
+    def look_again(self) -> None:
+        """From now on, see for each result what has become of its files meanwhile."""
+        self._seen.clear()
+
+    def _notes(self, node: int) -> dict[str, object]:
+        return self._graph.class_of(node).store.load_notes(self._graph.digest(node))
+
+    def _judge(self, node: int, notes: dict[str, object], metas: Sequence[Meta | None]) -> tuple[str, str]:
+        """Do so for one result, and note whose files have changed, as far as results are given for that."""
+        known = self._graph.class_of(node)
+        directory = os.path.dirname(known.store.directory)
+        if is_elsewhere(directory, notes):  # whose file it is does not matter then
+            return _ELSEWHERE, ""
+        noted = read_noted(notes)
+        found = changes(directory, noted, known.config.files) if noted else []
+        own = others = ""
+        for change in found:
+            owner = self._owner(change[0])
+            if owner == node:
+                own = own or told(change, "its")
+                continue
+            whose = "another task" if owner is None else repr(self._graph.tasks[owner])
+            others = others or told(change, f"{whose}'s")
+            if owner is not None and metas and (meta := metas[owner]) is not None:
+                why = f"{told(change, 'its')}, which is in the result of {self._graph.tasks[node]!r}"
+                self.lost.setdefault(owner, (meta.commit, why))
+        return own, others
+
+    def _owner(self, rest: str) -> int | None:
+        """Give the node in whose data directory a path leads; None if that task is not in the graph."""
+        if self._node_at is None:
+            classes = self._graph.class_of
+            self._node_at = {
+                (os.path.basename(classes(node).store.directory), id): node for node, id in self._graph.ids().items()
+            }
+        at = owner_of(rest)
+        return self._node_at.get(at) if at is not None else None
