@@ -6,19 +6,37 @@ so where that task is not in the graph, or its running makes no difference to it
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from ..store.meta import NAMES_FILES, NAMES_PLACE, Meta
 from ..store.named_files import changes, is_elsewhere, owner_of, read_noted, told
 
 if TYPE_CHECKING:
-    from .graph import TaskGraph
-
-    Change = tuple[str, str]
+    from ..store.class_store import ClassStore
+    from ..tasks.config import TaskConfig
+    from ..tasks.node import Node
 
 _CONCERNED = NAMES_FILES | NAMES_PLACE
 _ELSEWHERE = "the cache was moved, and its result has paths in bytes or in an array, which lead to where it was"
+
+
+class _Class(Protocol):
+    @property
+    def config(self) -> TaskConfig: ...
+    @property
+    def store(self) -> ClassStore: ...
+
+
+class _Graph(Protocol):
+    """What is asked of a `TaskGraph`."""
+
+    @property
+    def tasks(self) -> Sequence[Node]: ...
+    def class_of(self, node: int) -> _Class: ...
+    def digest(self, node: int) -> bytes: ...
+    def by_class(self, nodes: Iterable[int]) -> Mapping[type, Sequence[int]]: ...
+    def ids(self) -> Mapping[int, int]: ...
 
 
 class NamedFiles:
@@ -33,14 +51,14 @@ class NamedFiles:
             of the results that were made with them.
     """
 
-    def __init__(self, graph: TaskGraph, metas: Sequence[Meta | None]) -> None:
+    def __init__(self, graph: _Graph, metas: Sequence[Meta | None]) -> None:
         self._graph = graph
         self._node_at: dict[tuple[str, int], int] | None = None
         self.lost: dict[int, tuple[bytes, str]] = {}
         self._seen: dict[int, tuple[str, str]] = {}
-        named = [node for node, meta in enumerate(metas) if meta is not None and meta.flags & _CONCERNED]
-        for cls, nodes in graph.by_class(named).items():
-            found = graph.classes[cls].store.load_all_notes([metas[node] for node in nodes])  # type: ignore[misc]  # these have results
+        named = {node: meta for node, meta in enumerate(metas) if meta is not None and meta.flags & _CONCERNED}
+        for nodes in graph.by_class(named).values():
+            found = graph.class_of(nodes[0]).store.load_all_notes([named[node] for node in nodes])
             for node in nodes:
                 self._seen[node] = self._judge(node, found.get(graph.digest(node), {}), metas)
 

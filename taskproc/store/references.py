@@ -1,7 +1,8 @@
 """Paths below a cache, in the results that it keeps: stored relative to it, so that it may be moved or copied.
 
 In the pickle, text or a path with the cache's directory in it is a persistent id (`pickle`, "Persistence of External
-Objects"): the pieces between which that directory stood, and what they make. Most results name no such path. They are
+Objects"): text for a whole path, which is what stands behind that directory; for anything else, the pieces between
+which it stood, and what they make. Most results name no such path. They are
 plain pickles: whether one must be pickled so shows while it is pickled, since every such path has the name of that
 directory in it (`marks_of`).
 """
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    Reference = tuple[tuple[str, ...], Any]
+    Reference = str | tuple[tuple[str, ...], Any]
 
 TEXT, PATH = 0, 1  # what a reference makes; any other path has its class there
 _LONGEST = 4096  # characters of what may be a path
@@ -67,25 +68,23 @@ class References:
         """Give what is pickled in a value's place; None for the value itself."""
         kind = type(value)
         if kind is str:
-            pieces = self._pieces(value)
-            return (pieces, TEXT) if pieces else None
+            return self._of_text(value)
         if self._paths and isinstance(value, self._paths[0]):
             rest = self._rest(str(value))
             if rest is not None:
                 return ("", rest), PATH if kind is self._paths[1] else kind
         return None
 
-    def _pieces(self, text: str) -> tuple[str, ...]:
-        """Take text apart where the cache's directory stands; nothing if it does not."""
+    def _of_text(self, text: str) -> Reference | None:
         rest = self._rest(text)
-        if rest is not None:
-            return "", rest
+        if rest is not None and not any(spelling in rest for spelling in self._spellings):
+            return rest
         for spelling in self._spellings:
             if spelling in text:
                 pieces = text.split(spelling)
                 if not any(map(_goes_on, pieces[:-1])):
-                    return tuple(pieces)
-        return ()
+                    return tuple(pieces), TEXT
+        return None
 
     def _rest(self, text: str) -> str | None:
         """Give what stands behind the cache's directory in a path; None if that is elsewhere, or no path."""
@@ -112,7 +111,7 @@ class References:
         return below + name if text.startswith("/") else None
 
     def _note(self, rest: str) -> None:
-        self.named[os.path.normpath(rest)] = None
+        self.named[rest] = None
 
 
 class ReferringPickler(pickle.Pickler):
@@ -128,6 +127,8 @@ class ReferringPickler(pickle.Pickler):
 
 def resolve(directory: str, reference: Reference) -> Any:
     """Give what a reference stands for, where the cache is now."""
+    if isinstance(reference, str):
+        return f"{directory}/{reference}"
     pieces, kind = reference
     path = f"{directory}/".join(pieces)
     if kind == TEXT:

@@ -42,7 +42,7 @@ class LeftFiles:
             named: Paths below the cache's directory.
         """
         noted: dict[str, FileState | None] = {}
-        for rest in sorted(without_links(self.cache, rest) for rest in named):
+        for rest in sorted({without_links(self.cache, os.path.normpath(rest)) for rest in named}):
             if owner_of(rest) is not None:
                 self._note(noted, rest)
         return noted
