@@ -16,6 +16,7 @@ from .run import run
 from .run_report import run_report
 from .runs import runs
 from .status import status
+from .verify import verify
 from .why import why
 
 __all__ = ["main"]
@@ -36,5 +37,6 @@ main = CommandGroup(
         backends,
         clear,
         gc,
+        verify,
     ],
 )

@@ -14,6 +14,7 @@ from ..store.named_files import changes, is_elsewhere, owner_of, read_noted, tol
 
 if TYPE_CHECKING:
     from ..store.class_store import ClassStore
+    from ..store.named_files import FileState
     from ..tasks.config import TaskConfig
     from ..tasks.node import Node
 
@@ -85,19 +86,25 @@ class NamedFiles:
         if is_elsewhere(directory, notes):  # whose file it is does not matter then
             return _ELSEWHERE, ""
         noted = read_noted(notes)
-        found = changes(directory, noted, known.config.files) if noted else []
         own = others = ""
-        for change in found:
+        for change in changes(directory, noted, known.config.files) if noted else ():
             owner = self._owner(change[0])
             if owner == node:
                 own = own or told(change, "its")
-                continue
-            whose = "another task" if owner is None else repr(self._graph.tasks[owner])
-            others = others or told(change, f"{whose}'s")
-            if owner is not None and metas and (meta := metas[owner]) is not None:
-                why = f"{told(change, 'its')}, which is in the result of {self._graph.tasks[node]!r}"
-                self.lost.setdefault(owner, (meta.commit, why))
+            elif owner is None:
+                others = others or told(change, "another task's")
+            elif self._counts(owner, directory, change[0], noted):
+                others = others or told(change, f"{self._graph.tasks[owner]!r}'s")
+                if metas and (meta := metas[owner]) is not None:
+                    why = f"{told(change, 'its')}, which is in the result of {self._graph.tasks[node]!r}"
+                    self.lost.setdefault(owner, (meta.commit, why))
         return own, others
+
+    def _counts(self, owner: int, directory: str, rest: str, noted: Mapping[str, FileState | None]) -> bool:
+        """Whether a change of a file counts for the task whose file it is, too."""
+        kind = self._graph.class_of(owner).config.files
+        inside = {path: noted[path] for path in (rest, f"{rest}/") if path in noted}
+        return bool(changes(directory, inside, kind)) if inside else kind == "content"
 
     def _owner(self, rest: str) -> int | None:
         """Give the node in whose data directory a path leads; None if that task is not in the graph."""

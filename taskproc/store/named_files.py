@@ -13,7 +13,7 @@ from .files import DATA, DEPS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Literal
 
     FilesKind = Literal["exists", "size", "content"]
@@ -62,8 +62,12 @@ def state_of(path: str, read: bool) -> FileState | None:
     return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest)
 
 
-def digest_of(path: str) -> str:
+def digest_of(path: str, on_read: Callable[[int], object] = lambda _: None) -> str:
     """Digest a file's content.
+
+    Args:
+        path: The file.
+        on_read: Called with the number of bytes after each piece.
 
     Raises:
         OSError: It cannot be read.
@@ -74,6 +78,7 @@ def digest_of(path: str) -> str:
     with open(path, "rb", buffering=0) as file:
         while size := file.readinto(buffer):
             hashed.update(view[:size])
+            on_read(size)
     return hashed.hexdigest()
 
 
@@ -117,43 +122,35 @@ def read_noted(notes: Mapping[str, Any]) -> dict[str, FileState | None]:
         return {}
 
 
-def changes(
-    directory: str, noted: Mapping[str, FileState | None], kind: FilesKind, trust_times: bool = True
-) -> list[tuple[str, str]]:
+def changes(directory: str, noted: Mapping[str, FileState | None], kind: FilesKind) -> list[tuple[str, str]]:
     """Say of which files something has changed that counts: their paths below the cache, and what in words.
 
     Args:
         directory: The cache's directory.
         noted: What was noted of them.
         kind: What counts: that they are there, their sizes too, or their contents too.
-        trust_times: Whether the content of a file is as before if the system's times of it are.
     """
     found = [
         (rest.rstrip("/"), change)
         for rest, state in noted.items()
-        if (change := _change(f"{directory}/{rest}", state, kind, trust_times))
+        if (change := change_of(f"{directory}/{rest}", state, kind))
     ]
     if kind == "content":
         found += [(rest, "was not there before") for rest in _new(directory, noted)]
     return found
 
 
-def told(change: tuple[str, str], whose: str) -> str:
-    """Say what has changed as a reason: `its file data/model.bin is gone`."""
-    rest, words = change
-    return f"{whose} file {rest.split('/', 3)[-1]} {words}"
+def change_of(
+    path: str, state: FileState | None, kind: FilesKind, digest: Callable[[str], str] | None = None
+) -> str:
+    """Say what has changed of a file or a directory that counts; nothing if it is as it was.
 
-
-def is_elsewhere(directory: str, notes: Mapping[str, Any]) -> bool:
-    """Whether the cache is not where it was when a result was kept that cannot be moved."""
-    place = notes.get(PLACE, directory)
-    try:
-        return place != directory and not os.path.samefile(place, directory)
-    except (OSError, TypeError, ValueError):
-        return True
-
-
-def _change(path: str, state: FileState | None, kind: FilesKind, trust_times: bool) -> str:
+    Args:
+        path: Where it is.
+        state: What was noted of it.
+        kind: What counts.
+        digest: Reads its content, whatever its times say; without it, a file with its former times has its content.
+    """
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -171,12 +168,27 @@ def _change(path: str, state: FileState | None, kind: FilesKind, trust_times: bo
         return f"has {status.st_size} bytes instead of {state.size}"
     if kind == "size" or not state.digest:
         return ""
-    if trust_times and (status.st_mtime_ns, status.st_ctime_ns) == (state.mtime, state.ctime):
+    if digest is None and (status.st_mtime_ns, status.st_ctime_ns) == (state.mtime, state.ctime):
         return ""
     try:
-        return "" if digest_of(path) == state.digest else "has another content"
+        return "" if (digest or digest_of)(path) == state.digest else "has another content"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def told(change: tuple[str, str], whose: str) -> str:
+    """Say what has changed as a reason: `its file data/model.bin is gone`."""
+    rest, words = change
+    return f"{whose} file {rest.split('/', 3)[-1]} {words}"
+
+
+def is_elsewhere(directory: str, notes: Mapping[str, Any]) -> bool:
+    """Whether the cache is not where it was when a result was kept that cannot be moved."""
+    place = notes.get(PLACE, directory)
+    try:
+        return place != directory and not os.path.samefile(place, directory)
+    except (OSError, TypeError, ValueError):
+        return True
 
 
 def _new(directory: str, noted: Mapping[str, FileState | None]) -> Sequence[str]:

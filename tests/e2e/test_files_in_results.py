@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,58 @@ def test_keyword_that_is_none_is_refused_with_a_sentence(project: Project):
     project.edit("class Table(TaskBase)", "class Table(TaskBase, files='all')")
     out, _ = project.do("pass", check=False)
     assert "steps.py: Table: files='all' is neither 'exists' nor 'size' nor 'content'." in out
+
+
+class TestVerify:
+    """`taskproc verify` reads everything, and changes nothing."""
+
+    def test_all_is_right(self, project: Project):
+        all_right = "All is as it was written: 3 results and 2 files that they name, "
+        assert all_right in project.command("verify", "steps.py", "-e", "Sum")
+        project.move("elsewhere")
+        assert all_right in project.command("verify", ".cache")
+
+    def test_content_that_no_run_would_read_is_found(self, project: Project):
+        project.data("Table").write_text("3 2 1")
+        out = project.command("verify", "steps.py", "-e", "Sum", code=1)
+        assert f"Table()\n  the file {project.data('Table')} has another content" in out
+        assert "1 task of 3 has something damaged" in out
+        assert project.sum()[1] == []
+
+    def test_missing_file_is_told_with_all_that_name_it(self, project: Project):
+        project.data("Table").unlink()
+        out = project.command("verify", ".cache", code=1)
+        assert out.count("data/table.txt is gone") == 2
+        assert "2 tasks of 3 have something damaged" in out
+
+    def test_damaged_results_are_found_where_they_lie(self, project: Project):
+        root = project.home / ".cache/taskproc"
+        results = [*root.glob("*/results/*/result.pkl.gz")]
+        for path in results:
+            data = bytearray(path.read_bytes())
+            data[-300 if path.parent.parent.parent.name == "steps.Table" else -6] ^= 0xFF
+            path.write_bytes(data)
+        for path in root.glob("*/packed.sqlite3"):
+            with closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute("UPDATE results SET value = CAST(x'00' || value AS BLOB)")
+        before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        out = project.command("verify", "steps.py", "-e", "Sum", code=1)
+        assert "Sum(factor=1)\n  its result" in out
+        assert "tasks of 3 have something damaged" in out
+        assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+    def test_only_what_the_entry_point_needs_is_read(self, project: Project):
+        project.sum(2)
+        assert "4 results" in project.command("verify", ".cache")
+        assert "1 result and 1 file" in project.command("verify", "steps.py", "-e", "Table")
+
+    def test_packed_file_that_is_none_is_told_and_left_alone(self, project: Project):
+        packed = [*(project.home / ".cache").rglob("packed.sqlite3")]
+        for path in packed:
+            path.write_bytes(b"no database" * 1000)
+        project.command("verify", ".cache", code=1 if packed else 0)
+        assert all(path.read_bytes() == b"no database" * 1000 for path in packed)
+
+    def test_empty_cache_is_right(self, project: Project):
+        project.command("clear", "steps.py", "-y")
+        assert "0 results and 0 files" in project.command("verify", "steps.py", "-e", "Sum")
