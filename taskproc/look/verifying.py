@@ -88,7 +88,7 @@ class Verifier:
             files.verify(path)
             self._on_read(meta.size)
             task = self._label(entry.name, meta.identity, entry.label)
-            checked = self._checked(entry.name, task, meta, files.load_notes(path))
+            checked = self._checked(entry.name, task, meta, files.load_notes(path, meta))
         except FormerResultError:
             return None
         except DamagedResultError as error:
@@ -97,9 +97,9 @@ class Verifier:
         return checked if not checked.faults or self._stands(path, meta) else None
 
     def _checked(self, name: str, task: str, meta: Meta, notes: Any) -> Checked:
-        if notes is None and meta.notes:
-            return Checked(name, task, 0, ("its notes cannot be read",))
-        noted = read_noted(notes or {})
+        noted = read_noted({} if notes is None else notes)
+        if noted is None or (notes is None and meta.notes):
+            return Checked(name, task, 0, ("what it notes beside its value cannot be read",))
         faults = [
             f"the file {self._cache.root}/{rest.rstrip('/')} {change}"
             for rest, state in noted.items()

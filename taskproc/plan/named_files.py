@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _CONCERNED = NAMES_FILES | NAMES_PLACE
 _ELSEWHERE = "the cache was moved, and its result has paths in bytes or in an array, which lead to where it was"
 
+_UNREADABLE = "what its result notes of its files cannot be read"
+
 
 class _Class(Protocol):
     @property
@@ -38,6 +40,16 @@ class _Graph(Protocol):
     def digest(self, node: int) -> bytes: ...
     def by_class(self, nodes: Iterable[int]) -> Mapping[type, Sequence[int]]: ...
     def ids(self) -> Mapping[int, int]: ...
+
+
+def whose_files(graph: _Graph, metas: Sequence[Meta | None]) -> set[tuple[str, int]]:
+    """Give the tasks whose files results name, by the name of their class's directory and their id."""
+    found: set[tuple[str, int]] = set()
+    for node, meta in enumerate(metas):
+        if meta is not None and meta.flags & NAMES_FILES:
+            notes = graph.class_of(node).store.load_all_notes([meta]).get(meta.identity, {})
+            found.update(owner for rest in read_noted(notes) or () if (owner := owner_of(rest)) is not None)
+    return found
 
 
 class NamedFiles:
@@ -61,13 +73,13 @@ class NamedFiles:
         for nodes in graph.by_class(named).values():
             found = graph.class_of(nodes[0]).store.load_all_notes([named[node] for node in nodes])
             for node in nodes:
-                self._seen[node] = self._judge(node, found.get(graph.digest(node), {}), metas)
+                self._seen[node] = self._judge(node, found.get(graph.digest(node)), metas)
 
     def reasons(self, node: int, meta: Meta) -> tuple[str, str]:
         """Say why a result will not do because of a file of the node's own, and of another's; nothing if it will."""
         own = others = ""
         if meta.flags & _CONCERNED:
-            own, others = self._seen.get(node) or self._judge(node, self._notes(node), ())
+            own, others = self._seen.get(node) or self._judge(node, self._notes(node, meta), ())
         if not own and node in self.lost and self.lost[node][0] == meta.commit:
             own = self.lost[node][1]
         return own, others
@@ -76,18 +88,22 @@ class NamedFiles:
         """From now on, see for each result what has become of its files meanwhile."""
         self._seen.clear()
 
-    def _notes(self, node: int) -> dict[str, object]:
-        return self._graph.class_of(node).store.load_notes(self._graph.digest(node))
+    def _notes(self, node: int, meta: Meta) -> Mapping[str, object] | None:
+        return self._graph.class_of(node).store.load_all_notes([meta]).get(meta.identity)
 
-    def _judge(self, node: int, notes: dict[str, object], metas: Sequence[Meta | None]) -> tuple[str, str]:
+    def _judge(
+        self, node: int, notes: Mapping[str, object] | None, metas: Sequence[Meta | None]
+    ) -> tuple[str, str]:
         """Do so for one result, and note whose files have changed, as far as results are given for that."""
         known = self._graph.class_of(node)
         directory = os.path.dirname(known.store.directory)
+        noted = None if notes is None else read_noted(notes)
+        if notes is None or noted is None:
+            return _UNREADABLE, ""
         if is_elsewhere(directory, notes):  # whose file it is does not matter then
             return _ELSEWHERE, ""
-        noted = read_noted(notes)
         own = others = ""
-        for change in changes(directory, noted, known.config.files) if noted else ():
+        for change in changes(directory, noted, known.config.files):
             owner = self._owner(change[0])
             if owner == node:
                 own = own or told(change, "its")

@@ -88,9 +88,10 @@ class ClassStore:
     def load_all_notes(self, metas: Sequence[Meta]) -> dict[bytes, dict[str, Any]]:
         """Read the notes of many results by identity digest, as far as they have any that can be read."""
         found = self.packed.all_notes([meta.identity for meta in metas if meta.size == 0])
-        in_tree = [meta.identity for meta in metas if meta.size]
-        for digest, id in self.ids.lookup(in_tree).items():
-            found[digest] = files.load_notes(f"{self.instance_directory(id)}/{files.RESULT}")
+        in_tree = {meta.identity: meta for meta in metas if meta.size}
+        for digest, id in self.ids.lookup([*in_tree]).items():
+            path = f"{self.instance_directory(id)}/{files.RESULT}"
+            found[digest] = files.load_notes(path, in_tree[digest])
         return {digest: notes for digest, notes in found.items() if isinstance(notes, dict)}
 
     def verify(self, digest: bytes) -> None:

@@ -225,15 +225,19 @@ def peek(path: str) -> Meta | None:
     return meta
 
 
-def load_notes(path: str) -> Any:
-    """Read a result's notes; None if it has none, or they cannot be read."""
+def load_notes(path: str, meta: Meta | None = None) -> Any:
+    """Read a result's notes; None if it has none, or they cannot be read.
+
+    Args:
+        path: Its file.
+        meta: Its provenance, if that has been read.
+    """
     try:
-        meta = peek(path)
+        meta = meta or peek(path)
         if meta is None or not meta.notes:
             return None
-        with open(path, "rb") as file:
-            file.seek(-meta.notes, os.SEEK_END)
-            return read_notes(file.read())
+        with open(path, "rb", buffering=0) as file:
+            return read_notes(os.pread(file.fileno(), meta.notes, meta.size - meta.notes))
     except (DamagedResultError, OSError, ValueError, struct.error):
         return None
 

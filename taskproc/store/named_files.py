@@ -113,13 +113,13 @@ def without_links(directory: str, rest: str) -> str:
     return "/".join([*target.split("/")[-3:], *parts[5:]])
 
 
-def read_noted(notes: Mapping[str, Any]) -> dict[str, FileState | None]:
-    """Read what is noted of files; of notes that are damaged, nothing."""
+def read_noted(notes: Mapping[str, Any]) -> dict[str, FileState | None] | None:
+    """Read what is noted of files; None if that is damaged."""
     try:
         noted = notes.get(NOTED, {})
         return {rest: None if state is None else FileState(*state) for rest, state in noted.items()}
     except (AttributeError, TypeError):
-        return {}
+        return None
 
 
 def changes(directory: str, noted: Mapping[str, FileState | None], kind: FilesKind) -> list[tuple[str, str]]:
