@@ -168,12 +168,19 @@ def change_of(
         return f"has {status.st_size} bytes instead of {state.size}"
     if kind == "size" or not state.digest:
         return ""
-    if digest is None and (status.st_mtime_ns, status.st_ctime_ns) == (state.mtime, state.ctime):
+    times = status.st_mtime_ns, status.st_ctime_ns
+    if digest is None and (times == (state.mtime, state.ctime) or _found_the_same.get(path) == (*times, state.digest)):
         return ""
     try:
-        return "" if (digest or digest_of)(path) == state.digest else "has another content"
+        if (digest or digest_of)(path) != state.digest:
+            return "has another content"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    _found_the_same[path] = *times, state.digest
+    return ""
+
+
+_found_the_same: dict[str, tuple[int, int, str]] = {}  # files that were copied with a cache have other times than noted
 
 
 def told(change: tuple[str, str], whose: str) -> str:

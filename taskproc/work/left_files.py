@@ -73,7 +73,12 @@ class LeftFiles:
             os.stat(f"{self.cache}/{rest}")
             return PRESENT
         known = self._states.get(rest)
-        return known or state_of(f"{self.cache}/{rest}", read=self._kind == "content")
+        if known is None and self._kind == "content":
+            try:
+                return state_of(f"{self.cache}/{rest}", read=True)
+            except OSError:  # something still writes to it, or it cannot be read; its size may say something
+                pass
+        return known or state_of(f"{self.cache}/{rest}", read=False)
 
     def _read(self) -> bytes | None:
         directory = f"{self.cache}/{self._rest}"
