@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from .store.named_files import FilesKind
     from .tasks.config import OptionSource, StoreKind, Watched
     from .tasks.protocols import Task, TaskLike
     from .tasks.substitutes import K, T
@@ -104,6 +105,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             share a result.
         version (text or number): A part of the source; a new one makes all results stale.
         expires (text, seconds or timedelta): How old a result may grow, such as `12h` or `7d`.
+        files (str): What counts of the files below a `task_directory` that a result names: that they are there
+            (`exists`), their sizes, too (`size`, the default), or their contents, too (`content`).
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -178,6 +181,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         ignore: str | Iterable[str] = (),
         version: str | int | None = None,
         expires: str | float | timedelta | None = None,
+        files: FilesKind = "size",
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -201,6 +205,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             ignore=ignore,
             version=version,
             expires=expires,
+            files=files,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Callable
 from types import FunctionType, MemberDescriptorType
 from typing import Any, BinaryIO
 
@@ -51,6 +52,24 @@ def dumps(value: Any) -> bytes:
     return buffer.getvalue()
 
 
-def dump(value: Any, file: BinaryIO | io.RawIOBase) -> None:
-    """Pickle a value into a file."""
-    ByValue(file, 5).dump(value)
+def dump(value: Any, file: BinaryIO | io.RawIOBase, refer: Callable[[Any], Any] | None = None) -> None:
+    """Pickle a value into a file.
+
+    Args:
+        value: The value.
+        file: The file.
+        refer: Gives the persistent id of what is not to be pickled itself, and None for all else.
+    """
+    pickler = ByValue(file, 5) if refer is None else _Referring(file, refer)
+    pickler.dump(value)
+
+
+class _Referring(ByValue):
+    """Refers to what is not to be pickled itself."""
+
+    def __init__(self, file: BinaryIO | io.RawIOBase, refer: Callable[[Any], Any]) -> None:
+        super().__init__(file, 5)
+        self._refer = refer
+
+    def persistent_id(self, obj: Any) -> Any:
+        return self._refer(obj)

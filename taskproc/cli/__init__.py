@@ -17,6 +17,7 @@ from .run import run
 from .run_report import run_report
 from .runs import runs
 from .status import status
+from .verify import verify
 from .why import why
 
 __all__ = ["main"]
@@ -38,5 +39,6 @@ main = CommandGroup(
         backends,
         clear,
         gc,
+        verify,
     ],
 )

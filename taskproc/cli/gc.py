@@ -99,18 +99,23 @@ def _wish(
         return Wish(before=before, but_last=keep_last or 0)
     prefixes = tuple(f"{file.module}." for file in files)
     classes = None if everything else [name for name in class_names(cache) if name.startswith(prefixes)]
-    return Wish(classes, _reached(files, entries or ["Main"], cache), before, keep_last or 0)
+    reached, named = _reached(files, entries or ["Main"], cache)
+    return Wish(classes, reached, before, keep_last or 0, named)
 
 
-def _reached(files: Sequence[TaskFile], entries: Sequence[str], cache: Cache) -> set[bytes]:
-    """Give the identities of all tasks that the files' entry points need.
+def _reached(
+    files: Sequence[TaskFile], entries: Sequence[str], cache: Cache
+) -> tuple[set[bytes], set[tuple[str, int]]]:
+    """Give the identities of all tasks that the files' entry points need, and the tasks whose files their results name.
 
     Raises:
         click.UsageError: A file has none of the entry points, or none has one of them.
     """
     from ..plan.graph import TaskGraph
+    from ..plan.named_files import whose_files
 
     reached: set[bytes] = set()
+    named: set[tuple[str, int]] = set()
     found: set[str] = set()
     for file in files:
         roots = [(entry, root) for entry in entries if (root := _root(file, entry, len(files) > 1)) is not None]
@@ -119,12 +124,14 @@ def _reached(files: Sequence[TaskFile], entries: Sequence[str], cache: Cache) ->
             raise click.UsageError(msg)
         for entry, root in roots:
             found.add(entry)
-            reached.update(task._task.digest for task in TaskGraph(root, cache).tasks)
+            graph = TaskGraph(root, cache)
+            reached.update(task._task.digest for task in graph.tasks)
+            named |= whose_files(graph, graph.read_results())
     for entry in entries:
         if entry not in found:
             msg = f"none of the files has the entry point {entry}"
             raise click.UsageError(msg)
-    return reached
+    return reached, named
 
 
 def _root(file: TaskFile, entry: str, may_lack: bool) -> Any:

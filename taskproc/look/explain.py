@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "fresh", "no result", "new arguments", "cleared", "failed", "unfinished", "damaged", "source changed",
-    "upstream newer", "upstream runs", "graph inside", "expired", "displaced",
-    "forced",
+    "upstream newer", "upstream runs", "graph inside", "file changed", "expired", "displaced", "forced",
 ]  # fmt: skip
 
 _MOST_ALIKE = 200  # other tasks whose arguments are compared
@@ -102,6 +101,9 @@ class Explainer:
             found.append(Reason("expired", f"its result has expired: it was made on {_date(meta.made)}"))
         if inside := self._plan.nested.why_stale(node, meta):
             found.append(Reason("graph inside", inside))
+        lacks_own, lacks = self._plan.named_files.reasons(node, meta)
+        if lacks_own or (lacks and not stale):
+            found.append(Reason("file changed", lacks_own or lacks))
         if not stale and self._graph.upstreams[node] and meta.upstreams != self._plan.upstreams_digest(node):
             found.append(Reason("upstream newer", self._newer_text(node, meta)))
         if not found and node in self._plan.displaced:

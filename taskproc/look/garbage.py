@@ -48,12 +48,14 @@ class Wish:
         unless: Identity digests of those that stay; None: nothing is said of them.
         before: It was made before this time.
         but_last: It is not among so many newest ones of its class.
+        but: Tasks that stay, by the name of their class's directory and their id.
     """
 
     classes: Collection[str] | None = None
     unless: Collection[bytes] | None = None
     before: float | None = None
     but_last: int = 0
+    but: Collection[tuple[str, int]] = ()
 
 
 def inventory(cache: Cache) -> dict[str, list[Kept]]:
@@ -70,6 +72,8 @@ def choose(held: dict[str, list[Kept]], wish: Wish) -> list[Kept]:
         newest_last = sorted(of_class, key=lambda kept: kept.made)
         for kept in newest_last[: max(0, len(newest_last) - wish.but_last)]:
             if wish.unless is not None and kept.identity in wish.unless:
+                continue
+            if wish.but and any((name, id) in wish.but for id in kept.ids):
                 continue
             if wish.before is None or kept.made < wish.before:
                 chosen.append(kept)

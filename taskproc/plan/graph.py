@@ -21,6 +21,7 @@ from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, is_former, value_classes
 from .displaced import Displaced, displaced
 from .former import Former, Renamed, former_results
+from .named_files import NamedFiles
 from .nested import NestedGraphs
 from .sources import NOTHING_READ, Asked, read_texts
 
@@ -227,6 +228,7 @@ class Plan:
         inside: The plan of all of them; None if there are none.
         metas: The provenance of each node's result, if it has one.
         displaced: Those results that are yet to be put in their place.
+        named_files: The files that these results name.
         reasons: Why each node must run; empty for a fresh one.
         stale: The nodes that must run, each behind its upstreams.
     """
@@ -246,6 +248,7 @@ class Plan:
         graph.read_sources(helpers=detect_helper_change, files=detect_files)
         self.metas = graph.read_results()
         self._former = graph.read_former(self.metas)
+        self.named_files = NamedFiles(graph, self.metas)
         self.forced = frozenset(forced)
         self.around = around
 
@@ -276,12 +279,14 @@ class Plan:
                 and not graph.upstreams[node]
                 and meta.source == sources.get(type(task))
                 and not meta.flags
+                and node not in self.named_files.lost
             )
             if not is_as_before and not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, meta)
                 if self.reasons[node]:
                     self._look_elsewhere(node, meta)
         self.stale = [node for node, reason in enumerate(self.reasons) if reason]
+        self.named_files.look_again()
 
     def _look_elsewhere(self, node: int, meta: Meta | None) -> None:
         """Go on from a result that is not in its place, if one will do that the task's own will not."""
@@ -308,13 +313,16 @@ class Plan:
             return "its result has expired"
         if meta.flags and (inside := self.nested.why_stale(node, meta)):
             return inside
+        lacks_own, lacks = self.named_files.reasons(node, meta)
+        if lacks_own:
+            return lacks_own
         upstreams = self.graph.upstreams[node]
         for up in upstreams:
             if self.reasons[up]:
                 return f"{_ITS_UPSTREAM}{self.graph.tasks[up]!r} runs"
         if upstreams and meta.upstreams != self.upstreams_digest(node):
             return "an upstream has a newer result"
-        return ""
+        return lacks
 
     def upstreams_digest(self, node: int) -> bytes:
         """Digest the versions of a node's upstreams, all of which have results."""

@@ -152,7 +152,7 @@ class Payloads:
         known = self._graph.class_of(node)
         value = self._values.get(node) or read.get(node)
         if value:
-            return PackedResult(value, known.config.short_name)
+            return PackedResult(value, known.config.short_name, known.store.directory)
         if value is not None:
             return ChangedResult(known.config.short_name)
         return StoredResult(known.store.directory, self._seats.find(node), self._graph.digest(node), self._commit(node))

@@ -84,7 +84,7 @@ class ClassStore:
         """
         packed = self.packed.values([digest])
         if packed:
-            return files.unpickle(packed[digest], whose)
+            return files.unpickle(packed[digest], whose, os.path.dirname(self.directory))
         ids = self.ids.lookup([digest])
         if ids:
             try:
@@ -103,6 +103,15 @@ class ClassStore:
         for id in self.ids.lookup([digest]).values() if notes is None else ():
             notes = files.load_notes(f"{self.instance_directory(id)}/{files.RESULT}")
         return notes if isinstance(notes, dict) else {}
+
+    def load_all_notes(self, metas: Sequence[Meta]) -> dict[bytes, dict[str, Any]]:
+        """Read the notes of many results by identity digest, as far as they have any that can be read."""
+        found = self.packed.all_notes([meta.identity for meta in metas if meta.size == 0])
+        in_tree = {meta.identity: meta for meta in metas if meta.size}
+        for digest, id in self.ids.lookup([*in_tree]).items():
+            path = f"{self.instance_directory(id)}/{files.RESULT}"
+            found[digest] = files.load_notes(path, in_tree[digest])
+        return {digest: notes for digest, notes in found.items() if isinstance(notes, dict)}
 
     def verify(self, digest: bytes) -> None:
         """Check a result as a whole, without unpickling it; one that is not there is all right.

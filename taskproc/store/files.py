@@ -16,10 +16,13 @@ from ..base.private import DIRECTORY_MODE, FILE_MODE, make_directories, opener
 from ..base.script import place_of
 from ..base.telling import told
 from .meta import BODY_AT, HEAD, META_AT, Meta, is_former, read_notes
+from .references import resolve, root_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
+
+    from .references import References
 
 RESULT = "result.pkl.gz"
 ARGS = "args.json"
@@ -59,8 +62,16 @@ class FormerResultError(DamagedResultError):
         super().__init__(f"{path} is in a format of an older taskproc")
 
 
+class MarkedError(Exception):
+    """A pickle has something in it that a writer was told to stop at."""
+
+
 class ResultWriter(io.RawIOBase):
     """Takes a pickle as it is made: small ones stay in memory, large ones go through gzip to a temporary file.
+
+    Attributes:
+        references: What was pickled as a reference; None if nothing was looked for, as nothing can have been there.
+        marked: Whether there is in the pickle what `look_for` named.
 
     Args:
         path: The temporary file.
@@ -78,6 +89,17 @@ class ResultWriter(io.RawIOBase):
         self._crc = 0
         self._compress: Any = None
         self._digest = blake2b(digest_size=_DIGEST)
+        self._marks: Sequence[bytes] = ()
+        self._stops = False
+        self.references: References | None = None
+        self.marked = False
+
+    def look_for(self, marks: Sequence[bytes], stops: bool) -> None:
+        """Look for these bytes in what is written; stop at the first with an error, or else note it.
+
+        A pickler writes text as a whole, so that none of them lies in two pieces.
+        """
+        self._marks, self._stops = marks, stops
 
     def writable(self) -> bool:
         return True
@@ -86,6 +108,10 @@ class ResultWriter(io.RawIOBase):
         size = memoryview(data).nbytes
         self._size += size
         self._digest.update(data)
+        if self._marks and _is_marked(data, self._marks):
+            self._marks, self.marked = (), True
+            if self._stops:
+                raise MarkedError
         if self._file is None:
             if self._size <= SPILL:
                 self._chunks.append(bytes(data))
@@ -170,36 +196,6 @@ class ResultWriter(io.RawIOBase):
             self._file.write(self._compress.compress(part))
 
 
-def pickle_value(value: Any, writer_of: Callable[[], ResultWriter]) -> ResultWriter:
-    """Pickle a value into a fresh writer: with pickle, or by value what has no name.
-
-    Raises:
-        pickle.PicklingError: Neither can; one sentence with the reason.
-    """
-    writer = writer_of()
-    try:
-        pickle.Pickler(writer, 5).dump(value)
-        return writer
-    except (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError):
-        writer.discard()
-    except BaseException:
-        writer.discard()
-        raise
-    from ..base import by_value
-
-    writer = writer_of()
-    try:
-        by_value.dump(value, writer)
-    except OSError:
-        writer.discard()
-        raise
-    except Exception as error:
-        writer.discard()
-        msg = f"the result, of type {type(value).__qualname__}, cannot be pickled: {told(error)}"
-        raise pickle.PicklingError(msg) from error
-    return writer
-
-
 def peek(path: str) -> Meta | None:
     """Read a result's provenance without reading the result; None if there is none.
 
@@ -230,15 +226,19 @@ def peek(path: str) -> Meta | None:
     return meta
 
 
-def load_notes(path: str) -> Any:
-    """Read a result's notes; None if it has none, or they cannot be read."""
+def load_notes(path: str, meta: Meta | None = None) -> Any:
+    """Read a result's notes; None if it has none, or they cannot be read.
+
+    Args:
+        path: Its file.
+        meta: Its provenance, if that has been read.
+    """
     try:
-        meta = peek(path)
+        meta = meta or peek(path)
         if meta is None or not meta.notes:
             return None
-        with open(path, "rb") as file:
-            file.seek(-meta.notes, os.SEEK_END)
-            return read_notes(file.read())
+        with open(path, "rb", buffering=0) as file:
+            return read_notes(os.pread(file.fileno(), meta.notes, meta.size - meta.notes))
     except (DamagedResultError, OSError, ValueError, struct.error):
         return None
 
@@ -267,7 +267,7 @@ def load(path: str, whose: str, identity: bytes = b"", commit: bytes = b"") -> A
                 raise changed_upstream(whose)
             if os.fstat(file.fileno()).st_size <= SPILL:
                 data = head + file.read()
-                return unpickle(_inflate(path, data[: len(data) - meta.notes]), whose)
+                return unpickle(_inflate(path, data[: len(data) - meta.notes]), whose, root_of(path))
             file.seek(0)
             return _load_large(path, file, whose)
     except (FileNotFoundError, NotADirectoryError):
@@ -314,20 +314,37 @@ def verify(path: str) -> None:
 
 
 class _Reader(pickle.Unpickler):
-    """Finds a script's classes also where the script runs in another way than when they were pickled."""
+    """Finds a script's classes also where the script runs in another way than when they were pickled.
+
+    Args:
+        file: The pickle.
+        directory: The directory of the cache that it is from, to which its references lead.
+    """
+
+    def __init__(self, file: Any, directory: str) -> None:
+        super().__init__(file)
+        self._directory = directory
+
+    def persistent_load(self, reference: Any) -> Any:
+        return resolve(self._directory, reference)
 
     def find_class(self, module: str, name: str) -> Any:
         return super().find_class(place_of(module, name), name)
 
 
-def unpickle(data: bytes, whose: str) -> Any:
+def unpickle(data: bytes, whose: str, directory: str) -> Any:
     """Unpickle a value whose bytes are known to be what was written.
+
+    Args:
+        data: The bytes.
+        whose: The task, for errors.
+        directory: The directory of the cache that they are from.
 
     Raises:
         ResultUnreadableError: It cannot be unpickled here, for example because its class is not there.
     """
     try:
-        return _Reader(io.BytesIO(data)).load()
+        return _Reader(io.BytesIO(data), directory).load()
     except Exception as error:
         raise _unreadable(whose, error) from error
 
@@ -582,6 +599,15 @@ def _link(directory: str, deps: Mapping[str, str]) -> None:
         os.symlink(f"../../../../{target}", f"{links}/{name}")
 
 
+def _is_marked(data: Any, marks: Sequence[bytes]) -> bool:
+    if isinstance(data, (bytes, bytearray)):
+        return any(mark in data for mark in marks)
+    view = memoryview(data).cast("B")
+    more = max(map(len, marks))
+    parts = (bytes(view[at : at + _CHUNK + more]) for at in range(0, len(view), _CHUNK))
+    return any(mark in part for part in parts for mark in marks)
+
+
 def _inflate(path: str, data: bytes) -> bytes:
     if data[:META_AT] != HEAD:
         raise DamagedResultError(f"{path} is no result of taskproc, or cut short")
@@ -600,7 +626,7 @@ def _load_large(path: str, file: Any, whose: str) -> Any:
 
     with gzip.GzipFile(fileobj=file) as unpacked:
         try:
-            value = _Reader(unpacked).load()
+            value = _Reader(unpacked, root_of(path)).load()
             unpacked.read()
             return value
         except Exception as error:

@@ -21,6 +21,8 @@ META_SIZE = _META.size
 BODY_AT = META_AT + META_SIZE
 
 NESTED = 1 << 2  # a flag: it ran graphs, which its notes tell of
+# Flags: the notes say of which files the result must find in the cache, and where the cache must be.
+NAMES_FILES, NAMES_PLACE = 0x10, 0x20
 
 _MOST_NOTED = 0xFFFF - 4  # bytes in one extra field
 _NOTHING = b"\x03\0" + bytes(8)  # an empty value, deflated, its checksum and its size
@@ -43,7 +45,7 @@ class Meta(NamedTuple):
         seconds: How long `run_task` took.
         cpu: Seconds of processor time that it took, with the processes that it started and waited for.
         memory: The worker's peak memory in KiB while the task ran.
-        flags: What else there is to know, and its notes tell of: `NESTED`.
+        flags: What else there is to know, and its notes tell of: `NESTED`, `NAMES_FILES`, `NAMES_PLACE`.
         notes: The bytes of its notes, behind the value.
         size: The size of the whole file in bytes; 0 in a packed row.
     """
@@ -121,12 +123,12 @@ def read_notes(data: bytes) -> Any:
     """
     import json
 
-    text, at = b"", 0
+    parts, at = [], 0
     while at < len(data):
         *_, first, second, size = _HEAD.unpack_from(data, at)
         if first + second != b"TN":
             msg = "no notes"
             raise ValueError(msg)
-        text += data[at + _HEAD.size : at + _HEAD.size + size]
+        parts.append(data[at + _HEAD.size : at + _HEAD.size + size])
         at += _NOTE_SIZE + size
-    return json.loads(text)
+    return json.loads(b"".join(parts))

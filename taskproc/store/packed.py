@@ -7,12 +7,13 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from ..base.errors import CacheError
 from . import files
-from .disk import delete_in, insert_rows, is_damage
+from .disk import delete_in, insert_rows, is_damage, open_existing
 from .files import DamagedResultError
 from .locks import locked
 from .meta import META_SIZE, Meta, read_notes
@@ -73,12 +74,24 @@ class PackedRows:
 
     def notes(self, digest: bytes) -> Any:
         """Read a result's notes; None if it has none, or they cannot be read."""
+        return self.all_notes([digest]).get(digest)
+
+    def all_notes(self, digests: Sequence[bytes]) -> dict[bytes, Any]:
+        """Read the notes of those that have any, as far as they can be read."""
+        found: dict[bytes, Any] = {}
         try:
-            for meta, value in self._rows([digest]).values():
-                return read_notes(value[len(value) - meta.notes :]) if meta.notes else None
-        except (DamagedResultError, ValueError):
-            pass
-        return None
+            rows = self._rows(digests) if digests else {}
+        except DamagedResultError:  # of one of them
+            rows = {}
+            if len(digests) > 1:
+                return {key: notes for digest in digests for key, notes in self.all_notes([digest]).items()}
+        for identity, (meta, value) in rows.items():
+            try:
+                if meta.notes:
+                    found[identity] = read_notes(value[len(value) - meta.notes :])
+            except ValueError:
+                pass
+        return found
 
     def _rows(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Meta, bytes]]:
         """Read the provenance and the pickled values of those that are there, with their notes behind them."""
@@ -116,6 +129,27 @@ class PackedRows:
             (identity, size + META_SIZE, float(made))
             for identity, size, made in self._select("length(value), made", None)
         ]
+
+    def read_through(self) -> Iterator[tuple[bytes, Meta | None, bytes, bool]]:
+        """Read every row: its identity, its provenance (None in a former format), its value with notes, and whether
+        that is what was written. Nothing is put aside, whatever is found, and drivers may write meanwhile.
+
+        Raises:
+            DamagedResultError: The file is damaged.
+        """
+        if not self.exists():
+            return
+        query = "SELECT identity, meta, value, crc FROM results WHERE identity > ? ORDER BY identity LIMIT ?"
+        last: bytes | None = b""
+        try:
+            with closing(open_existing(self.path, "rw")) as connection:  # only a writer can roll back what was killed
+                while last is not None:
+                    rows, last = connection.execute(query, (last, _FEW)).fetchall(), None
+                    for last, meta, value, crc in rows:
+                        known = Meta.unpack(meta) if len(meta) == META_SIZE else None
+                        yield last, known, value, isinstance(value, bytes) and zlib.crc32(value) == crc
+        except (sqlite3.DatabaseError, TypeError) as error:
+            raise DamagedResultError(f"{self.path} cannot be read: {error}") from error
 
     def compact(self) -> None:
         """Give the room of removed rows back to the disk."""

@@ -39,7 +39,7 @@ def construct_anew(data: bytes, whose: str) -> Node:
     Raises:
         TaskprocError: It cannot be constructed here.
     """
-    task = unpickle(data, whose)
+    task = unpickle(data, whose, "")
     if not isinstance(task, Node):
         msg = f"{whose} is no task"
         raise TaskDefinitionError(msg)

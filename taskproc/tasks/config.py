@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Any, Literal
 
+    from ..store.named_files import FilesKind
     from .binding import Binder
     from .loaded import Loaded
     from .requires import Req
@@ -64,6 +65,7 @@ class TaskConfig:
         cutoff: Whether a result that is the same as before spares the tasks that need it.
         ignore: The names of the arguments that make no difference.
         expires: The seconds for which a result is fresh; 0 for any time.
+        files: What counts of the files that a result names.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -87,6 +89,7 @@ class TaskConfig:
         ignore: str | Iterable[str],
         version: str | int | None,
         expires: str | float | timedelta | None,
+        files: FilesKind,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -106,6 +109,7 @@ class TaskConfig:
         self.ignore = _checked_ignore(task_class, ignore) if ignore else ()
         _check_version(task_class, version)
         self.expires = _checked_expiry(task_class, expires) if expires is not None else 0.0
+        self.files = files if files == "size" else _checked_files(task_class, files)
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
@@ -235,6 +239,11 @@ def _checked_expiry(cls: type, expires: str | float | timedelta) -> float:
             "'30min', '12h', '7d' or '2w', a number of seconds, or a timedelta."
         )
         raise TaskDefinitionError(msg) from None
+def _checked_files(cls: type, files: FilesKind) -> FilesKind:
+    if files not in ("exists", "size", "content"):
+        msg = f"{where_defined(cls)}{cls.__qualname__}: files={files!r} is neither 'exists' nor 'size' nor 'content'."
+        raise TaskDefinitionError(msg)
+    return files
 
 
 def _checked_watch(cls: type, watch: Watched) -> tuple[str, ...]:

@@ -133,15 +133,16 @@ class StoredResult:
 class PackedResult:
     """Stands for an upstream whose small result comes along."""
 
-    __slots__ = ("_value", "label", "value")
+    __slots__ = ("_value", "class_directory", "label", "value")
 
-    def __init__(self, value: bytes, label: str) -> None:
+    def __init__(self, value: bytes, label: str, class_directory: str) -> None:
         self.value = value
         self.label = label
+        self.class_directory = class_directory
         self._value: Any = _missing
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PackedResult, (self.value, self.label)
+        return PackedResult, (self.value, self.label, self.class_directory)
 
     def __repr__(self) -> str:
         return self.label
@@ -149,7 +150,7 @@ class PackedResult:
     def get_task_result(self) -> Any:
         """Unpickle the result, once."""
         if self._value is _missing:
-            self._value = files.unpickle(self.value, self.label)
+            self._value = files.unpickle(self.value, self.label, os.path.dirname(self.class_directory))
         return self._value
 
 

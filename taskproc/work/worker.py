@@ -16,7 +16,8 @@ from ..base.lean import ContextVar, Lock, blake2b, pickle
 from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
-from ..store.meta import NESTED, Meta, write_notes
+from ..store.meta import NAMES_FILES, NAMES_PLACE, NESTED, Meta, write_notes
+from ..store.pickling import pickle_value
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from .capture import DescriptorCapture
     from .handover import Assignment
+    from .left_files import LeftFiles
 
     Capture = Literal["fd", "thread", "none"]
 
@@ -108,6 +110,7 @@ class Attempt:
         self._on_nested = on_nested
         self._nesting = Lock()
         self.notes: dict[str, Any] = {}  # what is to be kept beside the result, plain data by kind
+        self.flags = 0  # and what is to be known of it at a glance
         self._revoked = False
         self._at_work = Lock()
 
@@ -258,6 +261,7 @@ class Attempt:
             seconds = time.perf_counter() - self.started
             cpu = usage.cpu_seconds(shared) - cpu
             check_texts(assignment, task)
+            left = self._left_files(task)
         except BaseException as error:
             failure = _as_failure(error)
             text = _readable_traceback(error)
@@ -268,7 +272,7 @@ class Attempt:
                 return self.fail(failure, text)
         try:
             with keeping:
-                return self._commit(task, value, seconds, cpu)
+                return self._commit(task, value, seconds, cpu, left)
         except Exception as error:
             text = f"{told(error)}\n"
             _try_to_print(text)
@@ -276,14 +280,17 @@ class Attempt:
         finally:
             del task, value
 
-    def _commit(self, task: Any, value: Any, seconds: float, cpu: float) -> Ended:
+    def _commit(self, task: Any, value: Any, seconds: float, cpu: float, left: LeftFiles | None) -> Ended:
         assignment = self.assignment
         memory = usage.peak(seconds)
         temporary = f"{self.directory}/{files.RESULT}.{assignment.nonce}.tmp"
-        writer = files.pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch))
+        cache = os.path.dirname(assignment.class_directory)
+        writer = pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch), cache)
         try:
+            self._note_files(task, writer, left)
             notes = write_notes(self.notes) if self.notes else b""
-            meta = self._provenance(_own_digest(task, value) or writer.digest, seconds, cpu, memory, len(notes))
+            digest = self._with_files(_own_digest(task, value) or writer.digest, left)
+            meta = self._provenance(digest, seconds, cpu, memory, len(notes))
             if assignment.packed and not self._touched and writer.small is not None and not self._printed():
                 return Ended(exit_code=0, value=meta.pack() + writer.small + notes)
             self.touch()
@@ -316,7 +323,7 @@ class Attempt:
             seconds=seconds,
             cpu=cpu,
             memory=memory,
-            flags=NESTED if "nested" in self.notes else 0,
+            flags=self.flags | (NESTED if "nested" in self.notes else 0),
             notes=notes,
             size=0,
         )
@@ -328,15 +335,44 @@ class Attempt:
         follows from it, one step after another.
         """
         before = self.assignment.before
-        if before is None or before.value != value or self._has_data():
+        if before is None or before.value != value:
             return b""
         same_values = before.upstream_values == self.assignment.upstream_values
         is_renewed = same_values and before.upstreams != self.assignment.upstreams
         return b"" if is_renewed else before.version
 
-    def _has_data(self) -> bool:
-        """Whether the attempt left files, which others may read."""
-        return self._touched and os.path.isdir(f"{self.directory}/{files.DATA}")
+    def _left_files(self, task: Any) -> LeftFiles | None:
+        """Read what the attempt left in its data directory, which others may read, too."""
+        if not self._touched or not os.path.isdir(f"{self.directory}/{files.DATA}"):
+            return None
+        return self._files_of(task)
+
+    def _files_of(self, task: Any) -> LeftFiles:
+        from .left_files import LeftFiles
+
+        cache, class_name = os.path.split(self.assignment.class_directory)
+        data = f"{class_name}/results/{self.assignment.id}/{files.DATA}"
+        return LeftFiles(cache, data, type(task)._task_config.files)
+
+    def _note_files(self, task: Any, writer: files.ResultWriter, left: LeftFiles | None) -> None:
+        """Note the files that the result names."""
+        references = writer.references
+        if references is None or not (references.named or writer.marked):
+            return
+        from ..store.named_files import NOTED, PLACE
+        from .left_files import notes_on
+
+        notes = notes_on(references, writer.marked, left or self._files_of(task))
+        self.notes.update(notes)
+        self.flags |= (NAMES_FILES if NOTED in notes else 0) | (NAMES_PLACE if PLACE in notes else 0)
+
+    def _with_files(self, digest: bytes, left: LeftFiles | None) -> bytes:
+        """Digest a result with the files that were left; if these cannot be told from others, it is like no other."""
+        if left is None or left.digest == b"":
+            return digest
+        if left.digest is None:
+            return bytes.fromhex(self.assignment.nonce)
+        return blake2b(digest + left.digest, digest_size=16).digest()
 
     def _printed(self) -> bool:
         return descriptors is not None and descriptors.any_output()

@@ -49,6 +49,18 @@ class Held(TaskBase):
         assert GATE.wait(30)
 
 
+class Inner(TaskBase):
+    def run_task(self) -> Path:
+        path = self.task_directory / "inner.txt"
+        path.write_text("inner")
+        return path
+
+
+class Outer(TaskBase):
+    def run_task(self) -> list[Path]:
+        return [Inner().run_graph()]
+
+
 def gc(*args: str | Path, answer: str = "", code: int = 0) -> str:
     ended: Result = CliRunner().invoke(main, ["gc", *map(str, args)], input=answer)
     assert ended.exit_code == code, ended.output
@@ -207,3 +219,11 @@ def test_ids_of_what_was_removed_are_not_used_again(cache: Path) -> None:
     assert left() == {}
     run(Part(9))
     assert Part(9).task_id == 3
+
+
+def test_task_stays_whose_file_a_result_names_that_stays(file: Path, either_store: str) -> None:
+    run(Outer())
+    run(Part(3))
+    gc(file, "-e", "Outer", "-y")
+    assert left() == {"Outer": 1, "Inner": 1}
+    assert run_and_count(Outer(), backend="thread")[1] == 0

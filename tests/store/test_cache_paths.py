@@ -108,6 +108,7 @@ def command(*args: str | Path) -> Result:
         ("report --output CACHE/report.html", "Wrote CACHE/report.html; open it"),
         ("accept FILE -y", "Nothing to accept"),
         ("gc --older-than 1d", "CACHE/taskproc holds:"),
+        ("verify", "In CACHE/taskproc:"),
         ("gc --keep-last 0 -y", "Removed 4 tasks"),
         ("clear FILE -y", "From CACHE/taskproc:"),
     ],
@@ -118,6 +119,6 @@ def test_path_of_a_cache_need_not_be_utf_8(ran: Path, line: str, said: str) -> N
     assert said.replace("CACHE", f"{ran.parent}/{SHOWN}") in output
 
 
-@pytest.mark.parametrize("line", ["status", "runs", "report", "clear FILE", "gc"])
+@pytest.mark.parametrize("line", ["status", "runs", "report", "clear FILE", "gc", "verify"])
 def test_path_of_an_empty_cache_need_not_be_utf_8(cache: Path, line: str) -> None:
     assert f"{cache.parent}/{SHOWN}/taskproc" in command(*line.replace("FILE", __file__).split()).output

@@ -20,6 +20,7 @@ from taskproc.base.errors import ResultUnreadableError
 from taskproc.store import files
 from taskproc.store.files import SPILL, DamagedResultError, ResultWriter
 from taskproc.store.meta import BODY_AT, write_notes
+from taskproc.store.pickling import pickle_value
 from tests.support import ScriptRunner, provenance
 
 META = provenance(identity=b"i" * 16, commit=b"c" * 16, seconds=1.5, memory=1234)
@@ -28,7 +29,7 @@ SMALL, LARGE = {"a": [1, 2]}, os.urandom(3 * SPILL)
 
 def keep(path: Path, value: Any, level: int = 9) -> Path:
     """Write a result as a worker does."""
-    writer = files.pickle_value(value, lambda: ResultWriter(f"{path}.tmp", level, lambda: None))
+    writer = pickle_value(value, lambda: ResultWriter(f"{path}.tmp", level, lambda: None), "/cache")
     writer.finish(META, b"", fsync=True)
     os.replace(f"{path}.tmp", path)
     return path
@@ -260,7 +261,7 @@ def test_file_in_a_directory_that_is_closed_to_us_is_not_removed_by_opening_it(t
 def test_notes_stand_behind_the_value_and_any_gzip_passes_them_over(tmp_path: Path, value: Any, size: int):
     notes = {"files": ["é\udc80" * size]}
     data = write_notes(notes)
-    writer = files.pickle_value(value, lambda: ResultWriter(f"{tmp_path}/tmp", 9, lambda: None))
+    writer = pickle_value(value, lambda: ResultWriter(f"{tmp_path}/tmp", 9, lambda: None), "/cache")
     writer.finish(META._replace(notes=len(data)), data, fsync=False)
     path = str(tmp_path / "tmp")
     assert files.load_notes(path) == notes

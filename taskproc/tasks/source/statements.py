@@ -14,7 +14,7 @@ from .files import Parsed, is_installed, is_standard, read_file, remembered
 from .lean_form import lean_form
 
 _HOW_IT_RUNS = {
-    "backend", "backend_options", "channel", "compress_level", "cutoff", "expires", "ignore", "interactive",
+    "backend", "backend_options", "channel", "compress_level", "cutoff", "expires", "files", "ignore", "interactive",
     "prefix_command", "retries", "store", "timeout", "watch",
 }  # fmt: skip
 _PLAIN_BASES = {"abc", "builtins", "typing"}  # of these, classes read no annotations

@@ -1,0 +1,133 @@
+"""What an attempt leaves besides its result: the files in its data directory, and what is noted of those it names."""
+from __future__ import annotations
+
+import os
+
+from ..base.lean import blake2b
+from ..store.named_files import NOTED, PLACE, PRESENT, below, owner_of, state_of, without_links
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from ..store.named_files import FilesKind, FileState
+    from ..store.references import References
+
+
+class LeftFiles:
+    """The files of one attempt.
+
+    Args:
+        cache: The cache's directory.
+        rest: The data directory below that.
+        kind: What counts of them.
+
+    Attributes:
+        cache: As given.
+        digest: Of their names and contents; empty if there are none, None if that cannot be said.
+    """
+
+    def __init__(self, cache: str, rest: str, kind: FilesKind) -> None:
+        self.cache = cache
+        self._rest = rest
+        self._kind = kind
+        self._states: dict[str, FileState | None] = {}
+        self.digest = self._read()
+
+    def note(self, named: Iterable[str]) -> dict[str, FileState | None]:
+        """Note what a result names, as far as it lies in a data directory and is there.
+
+        Args:
+            named: Paths below the cache's directory.
+        """
+        noted: dict[str, FileState | None] = {}
+        for rest in sorted({without_links(self.cache, os.path.normpath(rest)) for rest in named}):
+            if owner_of(rest) is not None:
+                self._note(noted, rest)
+        return noted
+
+    def _note(self, noted: dict[str, FileState | None], rest: str) -> None:
+        path = f"{self.cache}/{rest}"
+        if rest in noted or f"{rest}/" in noted:
+            return
+        try:
+            noted_as_file = self._kind == "exists" or not os.path.isdir(path)
+            if noted_as_file:
+                noted[rest] = self._state(rest)
+                return
+            noted[f"{rest}/"] = None
+            for name, entry in below(path):
+                self._note_inner(noted, f"{rest}/{name}", entry.is_dir(follow_symlinks=False))
+        except OSError:  # it is a name only, for what may be there later
+            pass
+
+    def _note_inner(self, noted: dict[str, FileState | None], rest: str, is_directory: bool) -> None:
+        if is_directory:
+            noted[f"{rest}/"] = None
+        elif os.path.isfile(f"{self.cache}/{rest}"):
+            noted[rest] = self._state(rest)
+
+    def _state(self, rest: str) -> FileState | None:
+        if self._kind == "exists":
+            os.stat(f"{self.cache}/{rest}")
+            return PRESENT
+        known = self._states.get(rest)
+        if known is None and self._kind == "content":
+            try:
+                return state_of(f"{self.cache}/{rest}", read=True)
+            except OSError:  # something still writes to it, or it cannot be read; its size may say something
+                pass
+        return known or state_of(f"{self.cache}/{rest}", read=False)
+
+    def _read(self) -> bytes | None:
+        directory = f"{self.cache}/{self._rest}"
+        try:
+            if not os.path.isdir(directory) or not os.listdir(directory):
+                return b""
+            if self._kind == "exists":
+                return None
+            hashed = blake2b(digest_size=16)
+            for name, entry in below(directory):
+                for part in (os.fsencode(name), self._content(f"{self._rest}/{name}", entry)):
+                    hashed.update(len(part).to_bytes(8, "little") + part)
+            return hashed.digest()
+        except OSError:
+            return None
+
+    def _content(self, rest: str, entry: os.DirEntry[str]) -> bytes:
+        """Stand for what lies under a name: a file by its content, a link by where it leads."""
+        if entry.is_symlink():
+            return b"link" + self._of_link(entry.path)
+        if entry.is_dir():
+            return b"directory"
+        if not entry.is_file():
+            return b"other"
+        state = state_of(entry.path, read=True)
+        assert state is not None, "it is a file"
+        self._states[rest] = state
+        return bytes.fromhex(state.digest)
+
+    def _of_link(self, path: str) -> bytes:
+        """Stand for a link: what it leads to outside of the data directory is not read, but its times are looked at."""
+        target = os.fsencode(os.readlink(path))
+        inside = os.path.realpath(f"{self.cache}/{self._rest}")
+        if os.path.realpath(path).startswith(f"{inside}/") or not os.path.exists(path):
+            return target
+        status = os.stat(path)
+        return target + f"\0{status.st_size} {status.st_mtime_ns}".encode()
+
+
+def notes_on(references: References, is_whole: bool, left: LeftFiles) -> dict[str, Any]:
+    """Give what is to be noted beside a result.
+
+    Args:
+        references: What it refers to.
+        is_whole: Whether it also has a path that could not be made relative.
+        left: The files of the attempt.
+    """
+    noted = left.note(references.named)
+    notes: dict[str, Any] = {NOTED: noted} if noted else {}
+    if is_whole:
+        notes[PLACE] = left.cache
+    return notes
