@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from .tasks.config import OptionSource, StoreKind, Watched
+    from .tasks.config import DependsOn, OptionSource, StoreKind, Watched
     from .tasks.protocols import Task, TaskLike
     from .tasks.substitutes import K, T
 
@@ -98,6 +98,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         watch (module, its name, a path, or several): Counts as a whole as a part of the class's source, where reading
             cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
         cutoff (bool): Whether a result that is the same as before spares the tasks that need it; True.
+        depends_on (InputFile, InputDir, EnvVar, Package, or several): What the tasks read from outside besides their
+            arguments. Tasks of derived classes depend on it too.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -169,6 +171,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         store: StoreKind | None = None,
         watch: Watched = (),
         cutoff: bool = True,
+        depends_on: DependsOn = (),
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -189,6 +192,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             store=store,
             watch=watch,
             cutoff=cutoff,
+            depends_on=depends_on,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..base.errors import InputError
 from .report import tasks_text
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
             told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
             click.echo(f"    ... and {len(tasks) - _SHOWN_TASKS} more: {told}")
     _print_submissions(preview)
+    try:
+        preview.plan.inputs.refuse_missing(preview.plan.stale)
+    except InputError as error:
+        click.echo(f"\nA run would be refused. {error}")
 
 
 def _grouped(planned: list[PlannedTask]) -> dict[tuple[str, str], list[PlannedTask]]:

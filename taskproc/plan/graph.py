@@ -16,18 +16,24 @@ from ..store.meta import Meta
 from ..tasks.config import TaskConfig, definitions, where_defined
 from ..tasks.construction import recent
 from ..tasks.node import Node
+from ..tasks.outside import NO_INPUTS
 from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, is_former, value_classes
+from .inputs import Inputs
 from .sources import NOTHING_READ, Asked, read_texts
 
 if TYPE_CHECKING:
     import networkx
+
+    from ..tasks.inputs import Spec
+    from .packages import Tracked
 
 _LOGGER = logging.getLogger(__name__)
 NO_SOURCE = b"\0" * 16
 NO_UPSTREAMS = blake2b(digest_size=16).digest()
 FORCED = "asked for by force"
 _ITS_UPSTREAM = "its upstream "
+_ITS_INPUTS = "its inputs: "
 
 
 @dataclass
@@ -73,6 +79,7 @@ class TaskGraph:
         cache: Where their results lie.
 
     Attributes:
+        cache: As given.
         tasks: The tasks by node.
         upstreams: The nodes that each node needs, in the order of its requirements.
         node_of: The node of each task, by identity digest.
@@ -80,6 +87,7 @@ class TaskGraph:
     """
 
     def __init__(self, root: Node, cache: Cache) -> None:
+        self.cache = cache
         self.tasks = _collect(root)
         recent.let_go()
         self._digests = [task._task.digest for task in self.tasks]
@@ -118,12 +126,13 @@ class TaskGraph:
             nodes_of.setdefault(type(tasks[node]), []).append(node)
         return nodes_of
 
-    def read_sources(self, *, helpers: bool, files: bool = False) -> None:
+    def read_sources(self, *, helpers: bool, files: bool = False, imported: bool = False) -> None:
         """Read the source of every class, and say so once of those that have none.
 
         Args:
             helpers: Whether what a class uses of the user's own modules is a part of its source.
             files: Whether these modules count as a whole.
+            imported: Whether all packages are to be found that the modules of a class import.
 
         Raises:
             SourceChangedError: What is loaded is not what a file says.
@@ -134,6 +143,7 @@ class TaskGraph:
             {cls: Asked(known.config, values.get(cls, ()), above.get(cls, ())) for cls, known in self.classes.items()},
             helpers=helpers,
             files=files,
+            imported=imported,
         )
         for cls, known in self.classes.items():
             known.text = self.read.sources[cls]
@@ -198,9 +208,11 @@ class Plan:
         detect_helper_change: Whether helpers of the user's own modules are a part of the source.
         detect_files: Whether these modules count as a whole.
         forced: The nodes that run in any case.
+        track_packages: The installed packages whose versions count, of those that a class reaches.
 
     Attributes:
         forced: As given.
+        inputs: The inputs from outside.
         metas: The provenance of each node's result, if it has one.
         reasons: Why each node must run; empty for a fresh one.
         stale: The nodes that must run, each behind its upstreams.
@@ -214,19 +226,27 @@ class Plan:
         detect_helper_change: bool = True,
         detect_files: bool = False,
         forced: Iterable[int] = (),
+        track_packages: Tracked = (),
     ) -> None:
         self.graph = graph
         self.detect_source_change = detect_source_change
-        graph.read_sources(helpers=detect_helper_change, files=detect_files)
+        graph.read_sources(helpers=detect_helper_change, files=detect_files, imported=track_packages == "all")
+        self.inputs = Inputs(graph, _packages(graph, track_packages) if track_packages else {})
         self.metas = graph.read_results()
         self.forced = frozenset(forced)
         self.reasons = [""] * len(graph)
         for node in self.forced:
             self.reasons[node] = FORCED
         sources = {cls: known.source for cls, known in graph.classes.items()}
+        inputs = self.inputs.wanted
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
-            is_as_before = meta is not None and not graph.upstreams[node] and meta.source == sources[type(task)]
+            is_as_before = (
+                meta is not None
+                and not graph.upstreams[node]
+                and meta.source == sources[type(task)]
+                and meta.inputs == inputs.get(node, NO_INPUTS)
+            )
             if not is_as_before and not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, meta)
         self.stale = [node for node, reason in enumerate(self.reasons) if reason]
@@ -237,6 +257,8 @@ class Plan:
             return "no result"
         if self.detect_source_change and not self.graph.class_of(node).accepts(meta.source):
             return "its source changed"
+        if changed := self.inputs.why_stale(node, meta):
+            return f"{_ITS_INPUTS}{changed}"
         upstreams = self.graph.upstreams[node]
         for up in upstreams:
             if self.reasons[up]:
@@ -300,15 +322,23 @@ def follows_upstream(reason: str) -> bool:
 
 
 def general_reason(reason: str) -> str:
-    """Leave out of a plan's reason which upstream it is, as there may be as many as tasks.
+    """Leave out of a plan's reason which upstream it is, or which input, as there may be as many as tasks.
 
     >>> general_reason("its upstream Load(n=3) runs")
     'an upstream runs'
     """
+    if reason.startswith(_ITS_INPUTS):
+        return "an input changed"
     return "an upstream runs" if follows_upstream(reason) else reason
 
 
 _told: set[str] = set()
+
+
+def _packages(graph: TaskGraph, tracked: Tracked) -> dict[type, tuple[Spec, ...]]:
+    from .packages import tracked_packages
+
+    return tracked_packages(graph.classes, graph.read.packages, tracked)
 
 
 def _two_classes(cls: type[Node]) -> TaskDefinitionError:

@@ -34,6 +34,12 @@ class Results:
 
     def of_attempt(self, node: int, nonce: str, outcome: Outcome) -> Meta | None:
         """Find this very attempt's result: handed back, to be kept soon, or on disk."""
+        found = self._of_attempt(node, nonce, outcome)
+        if found is not None:
+            self._plan.inputs.warn_of_change(node, found)
+        return found
+
+    def _of_attempt(self, node: int, nonce: str, outcome: Outcome) -> Meta | None:
         digest = self._graph.digest(node)
         if len(outcome.value) >= META_SIZE:
             meta = Meta.unpack(outcome.value[:META_SIZE])

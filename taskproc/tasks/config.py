@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from .binding import Binder
+    from .inputs import Input, Spec
     from .loaded import Loaded
     from .requires import Req
 
     OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
     StoreKind = Literal["tree", "packed"]
+    DependsOn = Input[Any] | Iterable[Input[Any]]
     Watched = str | os.PathLike[str] | ModuleType | Iterable[str | os.PathLike[str] | ModuleType]
 
 
@@ -61,6 +63,7 @@ class TaskConfig:
         loaded: The text of its file, taken when it was defined; None if it is in none, or comes from another process.
         watch: The files that count as a whole.
         cutoff: Whether a result that is the same as before spares the tasks that need it.
+        depends_on: What it reads from outside besides, as it says itself; not what its bases say.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -81,6 +84,7 @@ class TaskConfig:
         store: StoreKind | None,
         watch: Watched,
         cutoff: bool,
+        depends_on: DependsOn,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -97,6 +101,7 @@ class TaskConfig:
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
         self.cutoff = cutoff
+        self.depends_on: tuple[Spec, ...] = _checked_inputs(task_class, depends_on) if depends_on != () else ()
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
@@ -111,7 +116,7 @@ class TaskConfig:
         self.private = frozenset(("_task", *self.held_as))
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("binder", "name_hash", "plain_text")
+        made_anew = ("binder", "inputs", "made_inputs", "name_hash", "plain_text")
         state = {name: value for name, value in self.__dict__.items() if name not in made_anew}
         return {**state, "loaded": None}
 
@@ -121,6 +126,21 @@ class TaskConfig:
         from .binding import Binder
 
         return Binder(self.task_class.__init__, self.task_class.__qualname__)
+
+    @cached_property
+    def made_inputs(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """Make inputs of arguments where the constructor's annotations say so; None if they do not."""
+        if not getattr(self.task_class.__init__, "__annotations__", True):
+            return None
+        from .annotated import made_inputs
+
+        return made_inputs(self.task_class)
+
+    @cached_property
+    def inputs(self) -> tuple[Spec, ...]:
+        """What every task of the class reads from outside: as the class says, and its bases."""
+        known = [base.__dict__.get("_task_config") for base in self.task_class.__mro__]
+        return tuple(dict.fromkeys(spec for config in known if config is not None for spec in config.depends_on))
 
     def digest(self, text: str) -> bytes:
         """Hash the class's name and the canonical text of a task's arguments to 16 bytes: the task's identity."""
@@ -188,6 +208,23 @@ def _checked_store(cls: type, store: StoreKind | None) -> StoreKind | None:
         msg = f"{where_defined(cls)}{cls.__qualname__}: store={store!r} is neither 'tree' nor 'packed'."
         raise TaskDefinitionError(msg)
     return store
+
+
+def _checked_inputs(cls: type, depends_on: DependsOn) -> tuple[Spec, ...]:
+    from .inputs import Input, spec_of
+
+    given: Any = depends_on
+    found = []
+    for one in [given] if isinstance(given, (Input, str)) or not isinstance(given, Iterable) else given:
+        if not isinstance(one, Input):
+            hint = "Package('numpy')" if isinstance(one, ModuleType) else "InputFile('data/in.csv')"
+            msg = (
+                f"{where_defined(cls)}{cls.__qualname__}: depends_on names {one!r}, which is no input; give an "
+                f"InputFile, InputDir, EnvVar or Package, or a list of them, such as [{hint}]."
+            )
+            raise TaskDefinitionError(msg)
+        found.append(spec_of(one))
+    return tuple(found)
 
 
 def _checked_watch(cls: type, watch: Watched) -> tuple[str, ...]:

@@ -84,6 +84,8 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if config is None:
         raise _not_set_up(cls)
     bound = config.binder.bind(args, kwargs)
+    if config.made_inputs is not None:
+        bound = config.made_inputs(bound)
     text = config.plain_text(bound)
     if not text:
         bound = taken_arguments(bound, cls.__qualname__)

@@ -17,6 +17,7 @@ from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
 from ..store.meta import Meta, write_notes
+from ..tasks.inputs import handed
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from .capture import DescriptorCapture
     from .handover import Assignment
+    from .inputs import Reading
 
     Capture = Literal["fd", "thread", "none"]
 
@@ -131,12 +133,13 @@ class Attempt:
         self._on_nested = on_nested
         self._nesting = Lock()
         self.notes: dict[str, Any] = {}  # what is to be kept beside the result, plain data by kind
+        self._reading: Reading | None = None
         self._revoked = False
         self._at_work = Lock()
 
     def run(self, capture: Capture) -> Ended:
         """Run the task, with its output where it belongs; a filed attempt is claimed before that."""
-        token = current.set(self)
+        token, outer = current.set(self), handed.set({})
         self.capture = capture
         running[self] = None
         self._at_work.acquire()
@@ -153,6 +156,7 @@ class Attempt:
         finally:
             self._at_work.release()
             del running[self]
+            handed.reset(outer)
             current.reset(token)
 
     def hand_back(self) -> None:
@@ -263,6 +267,8 @@ class Attempt:
             context = apply_context(assignment.context)
             self._fsync = bool(context.get("fsync"))
             call_hook(context["setup"])
+            if assignment.inputs:
+                self._begin_reading()
             try:
                 task = restore_task(assignment, self._body, self.touch)
             except TaskprocError:
@@ -273,6 +279,8 @@ class Attempt:
                 set_up_thread(context["setup"])
             if descriptors is not None and at_hand is self:
                 descriptors.note_surroundings()
+            if self._reading is not None:
+                self._reading.set_variables()
             shared = self.capture == "thread"
             cpu = usage.cpu_seconds(shared)
             self.started = time.perf_counter()
@@ -280,6 +288,8 @@ class Attempt:
             seconds = time.perf_counter() - self.started
             cpu = usage.cpu_seconds(shared) - cpu
             check_texts(assignment, task)
+            if self._reading is not None:
+                self.notes["inputs"] = self._reading.end()
         except BaseException as error:
             failure = _as_failure(error)
             text = _readable_traceback(error)
@@ -297,6 +307,13 @@ class Attempt:
             return self.fail(error, text)
         finally:
             del task, value
+
+    def _begin_reading(self) -> None:
+        """Look at what the task reads from outside, and let it be what it stands for when the task is unpickled."""
+        from .inputs import Reading
+
+        self._reading = Reading(self.assignment.inputs, own=descriptors is not None and at_hand is self)
+        handed.set(self._reading.values())
 
     def _commit(self, task: Any, value: Any, seconds: float, cpu: float) -> Ended:
         assignment = self.assignment
@@ -328,7 +345,7 @@ class Attempt:
             source=assignment.source,
             upstreams=assignment.upstreams,
             upstream_values=assignment.upstream_values,
-            inputs=bytes(16),
+            inputs=self._reading.digest if self._reading is not None else bytes(16),
             value=value,
             version=self._former_version(value) or commit,
             commit=commit,
