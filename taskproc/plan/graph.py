@@ -231,7 +231,8 @@ class Plan:
         self.graph = graph
         self.detect_source_change = detect_source_change
         graph.read_sources(helpers=detect_helper_change, files=detect_files, imported=track_packages == "all")
-        self.inputs = Inputs(graph, _packages(graph, track_packages) if track_packages else {})
+        packages = _packages(graph, track_packages) if track_packages else {}
+        self.inputs = Inputs(graph.tasks, graph.classes, packages, graph.cache)
         self.metas = graph.read_results()
         self.forced = frozenset(forced)
         self.reasons = [""] * len(graph)

@@ -11,12 +11,14 @@ from ..base.errors import InputError
 from ..store.meta import Meta
 from ..tasks.config import where_defined
 from ..tasks.inputs import Spec, spec_of
-from ..tasks.outside import CHANGED_MEANWHILE, FORGETFUL, NO_INPUTS, Seen, digest_of_all, key_of, look, told
+from ..tasks.outside import CHANGED_MEANWHILE, NO_INPUTS, Seen, digest_of_all, key_of, look, told
 
 if TYPE_CHECKING:
+    from ..store.cache import Cache
     from ..store.remembered import Remembered
     from ..tasks.node import Node
-    from .graph import TaskGraph
+
+    OfClass = Mapping[type, tuple[Spec, ...]]
 
 _MOST_TOLD = 5
 _LOGGER = logging.getLogger(__name__)
@@ -26,17 +28,21 @@ class Inputs:
     """What a plan saw of the inputs of its tasks.
 
     Args:
-        graph: The graph.
+        tasks: The tasks of a graph, by node.
+        classes: Their classes.
         packages: The packages that count for each class, as inputs.
+        cache: Where their results lie, and what was read before.
 
     Attributes:
         wanted: The digest of the states of each node's inputs, of those nodes that have any; none for a node of which
             one is missing.
     """
 
-    def __init__(self, graph: TaskGraph, packages: Mapping[type, tuple[Spec, ...]]) -> None:
-        self._graph = graph
-        self._specs = _specs_of(graph, packages)
+    def __init__(self, tasks: Sequence[Node], classes: Iterable[type[Any]], packages: OfClass, cache: Cache) -> None:
+        self._tasks = tasks
+        self._cache = cache
+        of_class = {cls: (*cls._task_config.inputs, *packages.get(cls, ())) for cls in classes}
+        self._specs = _specs_of(tasks, of_class)
         self._seen: dict[Spec, Seen] = {}
         self._problems: dict[Spec, str] = {}
         self._memory: Remembered | None = None
@@ -61,7 +67,8 @@ class Inputs:
             return ""
         if meta.inputs == CHANGED_MEANWHILE:
             return "one changed while it ran"
-        before = _noted(self._graph.class_of(node).store.load_notes(meta.identity))
+        store = self._cache.class_store(self._tasks[node]._task_config.name)
+        before = _noted(store.load_notes(meta.identity))
         now = [self._seen[spec] for spec in self._specs.get(node, ())]
         return _some([change for one in now if (change := _change(before.get(key_of(one.spec)), one))])
 
@@ -79,7 +86,7 @@ class Inputs:
             _LOGGER.warning(
                 "%r: an input changed while the run went on (%s), so the next run computes again what is due; if a "
                 "task of this graph writes it, require that task instead",
-                self._graph.tasks[node], names,
+                self._tasks[node], names,
             )  # fmt: skip
 
     def refuse_missing(self, nodes: Iterable[int]) -> None:
@@ -92,7 +99,7 @@ class Inputs:
         for node in nodes if self._problems else ():
             for spec in self._specs.get(node, ()):
                 if spec in self._problems:
-                    found.setdefault(spec, self._graph.tasks[node])
+                    found.setdefault(spec, self._tasks[node])
         if found:
             (spec, task), *others = found.items()
             more = [told(other) for other, _ in others]
@@ -109,11 +116,12 @@ class Inputs:
         from ..store.remembered import Remembered
 
         specs = dict.fromkeys(spec for specs in self._specs.values() for spec in specs)
-        self._memory = Remembered(self._graph.cache.root)
-        self._memory.prepare("\0".join([os.path.abspath(name), *key]) for kind, name, *key in specs if kind == "file")
+        self._memory = Remembered(self._cache.root)
+        paths = {spec: os.path.abspath(spec[1]) for spec in specs if spec[0] in ("file", "dir")}
+        self._memory.prepare("\0".join([path, *spec[2:]]) for spec, path in paths.items() if spec[0] == "file")
         for spec in specs:
             try:
-                self._seen[spec] = look(spec, self._memory or FORGETFUL)
+                self._seen[spec] = look(spec, self._memory, paths.get(spec, ""))
             except InputError as error:
                 self._problems[spec] = str(error)
         self.remember()
@@ -125,13 +133,12 @@ class Inputs:
                 self.wanted[node] = digests[own]
 
 
-def _specs_of(graph: TaskGraph, packages: Mapping[type, tuple[Spec, ...]]) -> dict[int, tuple[Spec, ...]]:
+def _specs_of(tasks: Sequence[Node], of_class: OfClass) -> dict[int, tuple[Spec, ...]]:
     """List the inputs of those nodes that have any."""
-    of_class = {cls: (*known.config.inputs, *packages.get(cls, ())) for cls, known in graph.classes.items()}
     found: dict[int, tuple[Spec, ...]] = {}
     if any(of_class.values()):
-        found = {node: of_class[type(task)] for node, task in enumerate(graph.tasks) if of_class[type(task)]}
-    for node, task in enumerate(graph.tasks):
+        found = {node: of_class[type(task)] for node, task in enumerate(tasks) if of_class[type(task)]}
+    for node, task in enumerate(tasks):
         own: Any = task._task.inputs  # type: ignore[union-attr]  # constructed here
         if own:
             found[node] = tuple(dict.fromkeys([*map(spec_of, own), *found.get(node, ())]))

@@ -12,8 +12,6 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from ..base.errors import TaskDefinitionError
 from .inputs import KINDS, EnvVar, Input, InputDir, InputFile, Package
-from .node import Node
-from .substitutes import Const, MappedTask
 
 _NAMES = {kind.__name__: kind for kind in KINDS}
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
@@ -37,7 +35,7 @@ def made_inputs(cls: type[Any]) -> Callable[[Bound], Bound] | None:
         made = dict(bound)
         for name, hint in hints.items():
             made[name] = _made(bound[name], hint)
-            if hint in KINDS and not isinstance(made[name], (Input, Node, MappedTask, Const)):
+            if hint in KINDS and not hasattr(type(made[name]), "__taskproc_identity__"):  # it is no task either
                 raise _refusal(owner, name, bound[name], hint)
         return made
 

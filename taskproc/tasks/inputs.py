@@ -129,6 +129,7 @@ class InputFile(_Path, _Valued[R]):
         TaskDefinitionError: The path is none, or a key is given of a file of another kind.
 
     Example:
+        >>> from taskproc import TaskBase
         >>> class Lines(TaskBase):
         ...     def __init__(self, table: InputFile):
         ...         self.table = table
