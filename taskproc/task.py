@@ -80,8 +80,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
 
     Arguments of `__init__` are the task's identity, defaults applied. They are taken at the call: `__init__` gets
     copies of what can be changed. They may be numbers, text, None, lists, tuples, dicts, sets, bytes, paths, dates,
-    enums, dataclasses, numpy scalars and other tasks, nested in any way; anything else is a `TaskDefinitionError` that
-    names the argument.
+    enums, dataclasses, numpy scalars, inputs such as `InputFile` and other tasks, nested in any way; anything else is a
+    `TaskDefinitionError` that names the argument.
 
     Class keywords count for the class that states them, and not for classes derived from it:
 
@@ -289,6 +289,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             OptionError: A backend's options are wrong; nothing has run then.
             BackendError: There is no such backend; nothing has run then.
             TaskDefinitionError: Two classes of the graph have one name.
+            InputError: What a task reads from outside is not there; nothing has run then.
             CycleError: A running task runs this graph, which needs that very task.
             SourceChangedError: What is loaded is not what a file says; nothing has run then.
             CacheError: The cache cannot be used as it is; if others may write to it, an `UntrustedCacheError`.

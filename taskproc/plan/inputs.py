@@ -117,8 +117,9 @@ class Inputs:
 
         specs = dict.fromkeys(spec for specs in self._specs.values() for spec in specs)
         self._memory = Remembered(self._cache.root)
-        paths = {spec: os.path.abspath(spec[1]) for spec in specs if spec[0] in ("file", "dir")}
-        self._memory.prepare("\0".join([path, *spec[2:]]) for spec, path in paths.items() if spec[0] == "file")
+        paths = {spec: _absolute(spec[1]) for spec in specs if spec[0] in ("file", "dir")}
+        files = ["\0".join([path, *spec[2:]]) for spec, path in paths.items() if spec[0] == "file"]
+        self._memory.prepare(files, [path for spec, path in paths.items() if spec[0] == "dir"])
         for spec in specs:
             try:
                 self._seen[spec] = look(spec, self._memory, paths.get(spec, ""))
@@ -138,11 +139,18 @@ def _specs_of(tasks: Sequence[Node], of_class: OfClass) -> dict[int, tuple[Spec,
     found: dict[int, tuple[Spec, ...]] = {}
     if any(of_class.values()):
         found = {node: of_class[type(task)] for node, task in enumerate(tasks) if of_class[type(task)]}
-    for node, task in enumerate(tasks):
-        own: Any = task._task.inputs  # type: ignore[union-attr]  # constructed here
-        if own:
-            found[node] = tuple(dict.fromkeys([*map(spec_of, own), *found.get(node, ())]))
+    own: list[Any] = [task._task.inputs for task in tasks]  # type: ignore[union-attr]  # constructed here
+    for node, inputs in enumerate(own):
+        if inputs:
+            found[node] = tuple(dict.fromkeys([*map(spec_of, inputs), *found.get(node, ())]))
     return found
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:  # the working directory was removed
+        return path
 
 
 def _noted(notes: Mapping[str, Any]) -> dict[Spec, tuple[str, str]]:
@@ -175,6 +183,8 @@ def _hint(spec: Spec, task: Node) -> str:
     kind, name, *_ = spec
     if kind not in ("file", "dir") or os.path.exists(name):
         return ""
+    if name.startswith("~"):
+        return f" In a path, ~ means nothing by itself; write Path({name!r}).expanduser()."
     beside = where_defined(type(task))
     home = os.path.dirname(os.path.abspath(getattr(sys.modules.get(type(task).__module__), "__file__", None) or "."))
     if not os.path.isabs(name) and os.path.exists(os.path.join(home, name)):

@@ -29,23 +29,26 @@ class Remembered:
         self._path = os.path.join(root, FILE)
         self._known: dict[str, tuple[bytes, bytes, str]] = {}
         self._new: dict[str, tuple[bytes, bytes, str]] = {}
-        self._asked: set[str] = set()
-        self._whole = False
 
-    def prepare(self, paths: Iterable[str]) -> None:
-        """Read what is known of these paths in one go."""
-        asked = [os.fsencode(path) for path in dict.fromkeys(paths) if path not in self._asked]
-        self._asked.update(map(os.fsdecode, asked))
-        if asked and not self._whole:
-            for at in range(0, len(asked), _AT_ONCE):
-                group = asked[at : at + _AT_ONCE]
-                self._read(f"WHERE path IN ({', '.join('?' * len(group))})", group)
+    def prepare(self, files: Iterable[str], directories: Iterable[str]) -> None:
+        """Read what is known of these files, and of those below these directories, in one go; of others nothing is."""
+        if not os.path.exists(self._path):
+            return
+        asked = [os.fsencode(path) for path in files]
+        groups = [asked[at : at + _AT_ONCE] for at in range(0, len(asked), _AT_ONCE)]
+        wanted = [(f"path IN ({', '.join('?' * len(group))})", group) for group in groups]
+        wanted += [("path > ? AND path < ?", [top + b"/", top + b"0"]) for top in map(os.fsencode, directories)]
+        try:
+            with closing(open_existing(self._path, timeout=_PATIENCE)) as connection:
+                for where, values in wanted:  # 0 comes next after /
+                    query = f"SELECT path, stamp, digest, shown FROM inputs WHERE {where}"
+                    for path, stamp, digest, shown in connection.execute(query, values):
+                        self._known[os.fsdecode(path)] = (stamp, digest, shown)
+        except (sqlite3.Error, TypeError):  # damaged, or of another kind
+            pass
 
     def recall(self, path: str, stamp: bytes) -> tuple[bytes, str] | None:
         """Give the digest that a file had when it had that stamp, with what was shown of it; None if nobody knows."""
-        if path not in self._asked and not self._whole:  # it lies below a directory, so there may be very many
-            self._whole = True
-            self._read("", [])
         known = self._new.get(path) or self._known.get(path)
         return known[1:] if known is not None and known[0] == stamp else None
 
@@ -67,18 +70,6 @@ class Remembered:
                 insert_rows(connection, "INSERT OR REPLACE INTO inputs", rows)
         except (OSError, sqlite3.Error):
             pass  # a full disk, or a cache that may only be read
-
-    def _read(self, where: str, values: list[bytes]) -> None:
-        if not os.path.exists(self._path):
-            return
-        try:
-            with closing(open_existing(self._path, timeout=_PATIENCE)) as connection:
-                for path, stamp, digest, shown in connection.execute(
-                    f"SELECT path, stamp, digest, shown FROM inputs {where}", values
-                ):
-                    self._known[os.fsdecode(path)] = (stamp, digest, shown)
-        except (sqlite3.Error, TypeError):  # damaged, or of another kind
-            pass
 
     def _writable(self) -> sqlite3.Connection:
         try:

@@ -7,12 +7,16 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path, PurePath
 from types import GenericAlias
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from ..base.errors import TaskDefinitionError
 from .inputs import KINDS, EnvVar, Input, InputDir, InputFile, Package
+from .taken import PLAIN
 
+_WITHOUT_FIELDS = frozenset((*PLAIN, *KINDS, type(PurePath()), type(Path())))
 _NAMES = {kind.__name__: kind for kind in KINDS}
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _REST, _MORE = 0x04, 0x08  # code flags: `*rest`, `**more`
@@ -40,6 +44,40 @@ def made_inputs(cls: type[Any]) -> Callable[[Bound], Bound] | None:
         return made
 
     return make
+
+
+def refuse_plain_fields(cls: type[Any], bound: Bound) -> None:
+    """Refuse dataclasses among arguments whose annotations say that a field is an input, and which is not.
+
+    Nobody calls them through taskproc, so that nothing can be made of what they are given.
+
+    Raises:
+        TaskDefinitionError: There is one.
+    """
+    waiting = [value for value in bound.values() if type(value) not in _WITHOUT_FIELDS]
+    while waiting:
+        value = waiting.pop()
+        kind: Any = type(value)
+        if kind in (list, tuple, set, frozenset, dict):
+            items = [*value, *value.values()] if kind is dict else value
+            waiting += () if PLAIN.issuperset(map(type, items)) else items
+        elif hasattr(kind, "__dataclass_fields__"):
+            held = {name: getattr(value, name, None) for name in kind.__dataclass_fields__}
+            for name, hint in _input_fields(kind).items():
+                made = _made(held[name], hint)
+                if repr(made) != repr(held[name]):
+                    where = f"{cls.__qualname__}: {kind.__name__}.{name}, among its arguments,"
+                    msg = f"{where} is {held[name]!r}, so nobody would notice when that changes; make it {made!r}"
+                    raise TaskDefinitionError(msg)
+            waiting += held.values()
+
+
+@lru_cache(maxsize=1024)
+def _input_fields(kind: Any) -> Mapping[str, Any]:
+    """Give the fields of a dataclass that are inputs by their annotations."""
+    globals_ = vars(sys.modules.get(kind.__module__, types))
+    hints = {name: _understood(field.type, vars(kind), globals_) for name, field in kind.__dataclass_fields__.items()}
+    return {name: _plain(hint) for name, hint in hints.items() if _mentions(hint)}
 
 
 def is_input_kind(hint: Any) -> bool:
@@ -86,27 +124,32 @@ def _evaluated(cls: type[Any], function: Any, name: str, annotation: Any) -> Any
     Raises:
         TaskDefinitionError: It is, and cannot be told.
     """
-    text = getattr(annotation, "__forward_arg__", annotation)
-    if not isinstance(text, str):
-        return annotation
-    known = getattr(function, "__globals__", {})
-    words = set(_IDENTIFIER.findall(text))
-    if not any(word in _NAMES or _is_kind(known.get(word)) for word in words):
-        return None
-    names = _Names(vars(cls), known)
     try:
-        said = eval(text, {}, names)
-        return eval(said, {}, names) if isinstance(said, str) else said  # quoted, and turned into text besides
+        return _understood(annotation, vars(cls), getattr(function, "__globals__", {}))
     except Exception as error:
         msg = (
-            f"{cls.__qualname__}: the annotation of the argument {name}, {text!r}, names an input, but cannot be "
+            f"{cls.__qualname__}: the annotation of the argument {name}, {annotation!r}, names an input, but cannot be "
             f"understood ({type(error).__name__}: {error}); write it as InputFile, list[InputFile] or InputFile | None"
         )
         raise TaskDefinitionError(msg) from None
 
 
-def _is_kind(value: Any) -> bool:
-    return isinstance(value, type) and value in KINDS
+def _understood(annotation: Any, *scopes: Mapping[str, Any]) -> Any:
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if not isinstance(text, str):
+        return annotation
+    words = set(_IDENTIFIER.findall(text))
+    if not any(word in _NAMES or any(_names_input(scope.get(word)) for scope in scopes) for word in words):
+        return None
+    names = _Names(*scopes)
+    said = eval(text, {}, names)
+    return eval(said, {}, names) if isinstance(said, str) else said  # quoted, and turned into text besides
+
+
+def _names_input(value: Any) -> bool:
+    """Whether a name stands for a kind of inputs, or for an annotation with one inside."""
+    is_hint = isinstance(value, type) or get_origin(value) is not None or type(value).__name__ == "TypeAliasType"
+    return is_hint and _mentions(value)
 
 
 class _Names(dict[str, Any]):
@@ -138,6 +181,8 @@ def _plain(hint: Any) -> Any:
     text = getattr(hint, "__forward_arg__", hint)
     if isinstance(text, str):  # inside of another annotation, such as list["InputFile"]
         return _NAMES.get(text)
+    if type(hint).__name__ == "TypeAliasType":  # from Python 3.12 on
+        return _plain(hint.__value__)
     if get_origin(hint) is Annotated:
         return _plain(get_args(hint)[0])
     return get_origin(hint) if is_input_kind(hint) and get_origin(hint) else hint

@@ -48,6 +48,15 @@ _ENVIRONMENT = "env"
 handed: ContextVar[Mapping[Spec, Any] | None] = ContextVar("taskproc_inputs", default=None)
 
 
+class _Made:
+    """Whether this process has any inputs at all: without, nobody needs to look for them in arguments."""
+
+    any = False
+
+
+made = _Made()
+
+
 class Input(Generic[R]):
     """What a task reads from outside."""
 
@@ -303,6 +312,8 @@ def as_read(spec: Spec) -> Any:
 
 def inputs_in(values: Any) -> tuple[Input[Any], ...]:
     """Give the inputs among values, and inside of them, each once."""
+    if not made.any:
+        return ()
     from .taken import PLAIN, inside
 
     found = [part for value in values if type(value) not in PLAIN for part in inside(value) if isinstance(part, Input)]
@@ -310,6 +321,7 @@ def inputs_in(values: Any) -> tuple[Input[Any], ...]:
 
 
 def _set(one: Any, *spec: Any) -> None:
+    made.any = True
     object.__setattr__(one, "_spec", spec)
 
 
@@ -324,6 +336,9 @@ def _checked_path(one: Any, path: Any) -> str:
     name = path if isinstance(path, str) else os.fspath(path) if isinstance(path, os.PathLike) else None
     if not isinstance(name, str) or not name or "\0" in name:
         msg = f"{kind}({path!r}): that is no path; give one as text, such as 'data/in.csv', or as a pathlib.Path"
+        raise TaskDefinitionError(msg)
+    if name.partition(":/")[0].isalnum() and ":/" in name[2:]:
+        msg = f"{kind}({name!r}): that is an address, and only what can be opened here as a file is an input"
         raise TaskDefinitionError(msg)
     return name
 

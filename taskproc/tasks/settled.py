@@ -5,7 +5,7 @@ from operator import is_
 
 from ..base.errors import TaskDefinitionError
 from .config import where_defined
-from .inputs import Input, inputs_in
+from .inputs import Input, inputs_in, made
 from .instances import is_derived
 from .node import Node, TaskRecord
 from .requires import PRIVATE, not_a_task, parts
@@ -35,7 +35,7 @@ def settle(task: Node, record: TaskRecord) -> None:
     elif len(values) == len(record.bound) and all(map(is_, values, record.bound.values())):
         return  # as most are: one object less for each task, which the cyclic garbage collector would count
     record.attributes = tuple(values)
-    if not PLAIN.issuperset(map(type, record.bound.values())):
+    if made.any and not PLAIN.issuperset(map(type, record.bound.values())):
         record.inputs += inputs_in(record.bound.values())
 
 

@@ -356,3 +356,28 @@ def test_versions_of_tracked_packages_count(run_script: ScriptRunner):
     assert run_script(text, "steps.py", env=environment).out == none
     wrong = run_script(text, "steps.py", env={**environment, "TP_TRACK_PACKAGES": "tolbox"}, check=False).err
     assert "track_packages names 'tolbox', which is not installed for this Python" in wrong
+
+
+def test_file_that_a_task_of_the_graph_writes_is_told_and_the_result_is_true(run_script: ScriptRunner):
+    text = """
+        from pathlib import Path
+        from taskproc import InputFile, Requires, TaskBase
+        class Writes(TaskBase):
+            def run_task(self):
+                Path("made.csv").write_text("new and longer")
+        class Reads(TaskBase):
+            after: Requires[None]
+            def __init__(self, table: InputFile):
+                self.table, self.after = table, Writes()
+            def run_task(self):
+                return self.table.read_text()
+        if __name__ == "__main__":
+            print(*Reads("made.csv").run_graph_with_stats())
+    """
+    (run_script.home / "made.csv").write_text("old")
+    first, second = run_script(text), run_script(text)
+    assert "new and longer" in first.out
+    assert "an input changed while the run went on (made.csv)" in first.err
+    assert "if a task of this graph writes it, require that task instead" in first.err
+    assert second.out == "new and longer {'stats': {}, 'generations': []}\n"
+    assert second.err == ""

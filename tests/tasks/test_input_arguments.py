@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -70,6 +71,9 @@ def test_input_is_another_argument_than_its_path():
     assert len({Plain("a"), Plain(Path("a")), Plain(InputFile("a")), Plain(InputDir("a")), Plain(EnvVar("a"))}) == 5
 
 
+Files = list[InputFile]
+
+
 class Many(TaskBase):
     def __init__(
         self,
@@ -81,11 +85,12 @@ class Many(TaskBase):
         pair: tuple[str, InputFile] = ("p", "q"),  # type: ignore[assignment]
         quoted: "list[InputFile] | Unknown[int]" = (),  # noqa: UP037
         either: InputFile | int = 3,
+        alias: Files = (),  # type: ignore[assignment]
         *rest: InputFile,
         table: InputFile[Any] = "p.toml",  # type: ignore[assignment]
         **variables: EnvVar,
     ):
-        self.all = [aliased, some, listed, named, maybe, pair, quoted, either, rest, table, variables]
+        self.all = [aliased, some, listed, named, maybe, pair, quoted, either, alias, rest, table, variables]
 
     def run_task(self) -> None:
         pass
@@ -93,15 +98,37 @@ class Many(TaskBase):
 
 def test_annotations_of_many_kinds_are_understood():
     make: Any = Many
-    task = make("a", Path("b"), ["c"], {"k": "d"}, "e", ("p", "q"), ["r"], "s", "t", v="V")
+    task = make("a", Path("b"), ["c"], {"k": "d"}, "e", ("p", "q"), ["r"], "s", ["l"], "t", v="V")
     bound = task._task.bound
     f = InputFile
     assert list(bound.values()) == [
-        f("a"), f("b"), [f("c")], {"k": f("d")}, InputDir("e"), ("p", f("q")), [f("r")], f("s"), (f("t"),), f("p.toml"),
-        {"v": EnvVar("V")},
+        f("a"), f("b"), [f("c")], {"k": f("d")}, InputDir("e"), ("p", f("q")), [f("r")], f("s"), [f("l")], (f("t"),),
+        f("p.toml"), {"v": EnvVar("V")},
     ]  # fmt: skip
     assert make("a")._task.bound["some"] is None
     assert make("a")._task.bound["either"] == 3
+
+
+@dataclass
+class Settings:
+    name: str
+    table: InputFile
+    tables: list[InputFile] = field(default_factory=list)
+
+
+def test_dataclass_holds_inputs_or_is_refused():
+    class Uses(TaskBase):
+        def __init__(self, settings: Any):
+            self.settings = settings
+
+        def run_task(self) -> None:
+            pass
+
+    assert inputs_of(Uses(Settings("n", InputFile("a"), [InputFile("b")]))) == {InputFile("a"), InputFile("b")}
+    with pytest.raises(TaskDefinitionError, match=r"Settings.table, .* is 'a', .*; make it InputFile\('a'\)"):
+        Uses(Settings("n", "a"))  # type: ignore[arg-type]
+    with pytest.raises(TaskDefinitionError, match=r"Settings.tables, .* is \['b'\], so nobody"):
+        Uses([Settings("n", InputFile("a"), ["b"])])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +153,8 @@ def test_what_is_no_path_is_refused(value: Any, words: str):
         (lambda: InputFile("a.json", key=""), "key is no name"),
         (lambda: InputDir(3), r"InputDir\(3\): that is no path"),  # type: ignore[arg-type]
         (lambda: InputFile(InputDir("a")), "give the path itself"),
+        (lambda: InputFile("https://example.org/a.csv"), "that is an address"),
+        (lambda: InputFile(Path("s3://bucket/a.csv")), "that is an address"),
         (lambda: EnvVar("A=B"), "no name of a variable"),
         (lambda: EnvVar("A", default=3), "variables hold text"),  # type: ignore[arg-type]
         (lambda: Package(os), "no name of a package"),  # type: ignore[arg-type]
