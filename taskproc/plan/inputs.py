@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import InputError
 from ..store.meta import Meta
 from ..tasks.config import where_defined
+from ..tasks.contents import changed_below, listing_of
 from ..tasks.inputs import Spec, spec_of
 from ..tasks.outside import CHANGED_MEANWHILE, NO_INPUTS, Seen, digest_of_all, key_of, look, told
 
@@ -70,7 +71,7 @@ class Inputs:
         store = self._cache.class_store(self._tasks[node]._task_config.name)
         before = _noted(store.load_notes(meta.identity))
         now = [self._seen[spec] for spec in self._specs.get(node, ())]
-        return _some([change for one in now if (change := _change(before.get(key_of(one.spec)), one))])
+        return _some([change for one in now if (change := self._change(before.get(key_of(one.spec)), one))])
 
     def missing(self, node: int) -> str:
         """Say which inputs of a node are not there, or cannot be read; nothing if all can."""
@@ -111,6 +112,31 @@ class Inputs:
         """Keep what was read for the next plan, if the cache is there."""
         if self._memory is not None:
             self._memory.save()
+
+    def _change(self, before: tuple[str, str] | None, now: Seen) -> str:
+        """Say what has become of an input since a result was computed from it; nothing if it is as it was."""
+        name = told(now.spec)
+        if before is None:
+            return f"{name} counts now, and did not before"
+        digest, was = before
+        if digest == now.digest.hex():
+            return ""
+        if now.spec[0] == "package":
+            return f"{name} {was} -> {now.shown}"
+        if now.spec[0] == "env" or len(now.spec) > 2:
+            is_shown = was and now.shown and was != now.shown
+            return f"{name} changed from {was} to {now.shown}" if is_shown else f"{name} changed"
+        sizes = f"{was} -> {now.shown}" if was != now.shown else f"still {was}"
+        below = self._changes_below(digest, now) if now.spec[0] == "dir" else ""
+        return f"{name} changed ({sizes}{below})"
+
+    def _changes_below(self, before: str, now: Seen) -> str:
+        """Name the files below a directory that changed."""
+        assert self._memory is not None, "something was looked at"
+        digest = bytes.fromhex(before)
+        self._memory.prepare([listing_of(digest), listing_of(now.digest)], [])
+        changes = changed_below(digest, now.digest, self._memory)
+        return f": {_some(changes)}" if changes else ""
 
     def _look(self) -> None:
         from ..store.remembered import Remembered
@@ -159,23 +185,6 @@ def _noted(notes: Mapping[str, Any]) -> dict[Spec, tuple[str, str]]:
         return {key_of(tuple(spec)): (digest, shown) for spec, digest, shown in notes.get("inputs", ())}
     except (TypeError, ValueError):
         return {}
-
-
-def _change(before: tuple[str, str] | None, now: Seen) -> str:
-    """Say what has become of an input since a result was computed from it; nothing if it is as it was."""
-    name = told(now.spec)
-    if before is None:
-        return f"{name} counts now, and did not before"
-    digest, was = before
-    if digest == now.digest.hex():
-        return ""
-    kind = now.spec[0]
-    if kind == "package":
-        return f"{name} {was} -> {now.shown}"
-    if kind == "env" or len(now.spec) > 2:
-        is_shown = was and now.shown and was != now.shown
-        return f"{name} changed from {was} to {now.shown}" if is_shown else f"{name} changed"
-    return f"{name} changed ({was} -> {now.shown})" if was != now.shown else f"{name} changed (still {was})"
 
 
 def _hint(spec: Spec, task: Node) -> str:

@@ -33,7 +33,7 @@ class Remembered:
     def prepare(self, files: Iterable[str], directories: Iterable[str]) -> None:
         """Read what is known of these files, and of those below these directories, in one go; of others nothing is."""
         if not os.path.exists(self._path):
-            return
+            return  # nothing is known yet
         asked = [os.fsencode(path) for path in files]
         groups = [asked[at : at + _AT_ONCE] for at in range(0, len(asked), _AT_ONCE)]
         wanted = [(f"path IN ({', '.join('?' * len(group))})", group) for group in groups]

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 _RECENT = 2_000_000_000  # nanoseconds: the coarsest clock of a file system that is in use
 _CHUNK = 1 << 20
 _TRIES = 3
+_LARGE = 1 << 26  # bytes
+_MOST_LISTED = 1000  # files
+
+
+_LISTING = b"listing"  # stands for a stamp where what a directory holds is remembered by its digest
 
 
 class Content(NamedTuple):
@@ -69,6 +74,8 @@ def file_content(path: str, memory: Memory) -> Content:
     known = memory.recall(path, stamp) if stamp else None
     if known is not None:
         return Content(known[0], stamp, 1, status.st_size)
+    if not stamp and status.st_size > _LARGE:
+        time.sleep(_RECENT / 1e9)  # once here, lest everybody who looks at it has to read it again
     for _ in range(_TRIES):
         begun = time.time_ns()
         with open(path, "rb") as file:
@@ -108,14 +115,38 @@ def directory_content(path: str, memory: Memory) -> Content:
         raise WrongKindError(os.stat(path).st_mode)
     begun = time.time_ns()
     entries = list(_entries(path))
-    hashed, files, total = blake2b(digest_size=16), 0, 0
+    listing, files, total = {}, 0, 0
     for entry in entries:
         content = b""
         if entry.kind == "file":
             content, _, _, size = file_content(entry.path, memory)
             files, total = files + 1, total + size
-        hashed.update(f"{entry.name!r} {entry.kind} {content.hex()}\n".encode("utf-8", "surrogatepass"))
-    return Content(hashed.digest(), _whole_stamp(entries, begun), files, total)
+        listing[entry.name] = f"{entry.kind} {content.hex()}"
+    hashed = blake2b(digest_size=16)
+    for name, looks in listing.items():
+        hashed.update(f"{name!r} {looks}\n".encode("utf-8", "surrogatepass"))
+    digest = hashed.digest()
+    if len(listing) <= _MOST_LISTED and memory.recall(listing_of(digest), _LISTING) is None:
+        memory.note(listing_of(digest), _LISTING, digest, repr(listing))
+    return Content(digest, _whole_stamp(entries, begun), files, total)
+
+
+def changed_below(before: bytes, now: bytes, memory: Memory) -> list[str]:
+    """Say which files below a directory are other ones than when it had another digest, as far as that is known."""
+    known = [memory.recall(listing_of(digest), _LISTING) for digest in (before, now)]
+    if None in known:
+        return []
+    from ast import literal_eval
+
+    was, has = (literal_eval(shown) for _, shown in known)  # type: ignore[misc]  # neither is None
+    gone = [f"{name} is gone" for name in was if name not in has]
+    new = [f"{name} is new" for name in has if name not in was]
+    return [*(f"{name} changed" for name in has if name in was and has[name] != was[name]), *new, *gone]
+
+
+def listing_of(digest: bytes) -> str:
+    """Name what a memory knows of a directory with this digest."""
+    return f"\0{digest.hex()}"
 
 
 def directory_stamp(path: str) -> bytes:

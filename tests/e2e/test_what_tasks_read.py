@@ -126,8 +126,11 @@ def test_variable_counts_by_its_text(project: Project):
 
 def test_file_that_is_added_to_a_directory_counts(project: Project):
     project.write("data/b.txt", "")
-    assert "data changed (1 file, 1 byte -> 2 files, 1 byte)" in project.why()
+    assert "data changed (1 file, 1 byte -> 2 files, 1 byte: b.txt is new)" in project.why()
     assert project.run()[1] == ["Listing", "Main"]
+    project.write("data/a.txt", "A")
+    (project.home / "data/b.txt").unlink()
+    assert "data changed (2 files, 1 byte -> 1 file, 1 byte: a.txt changed, b.txt is gone)" in project.why()
 
 
 def test_missing_file_is_an_error_before_anything_runs(project: Project):
