@@ -25,7 +25,7 @@ from .sources import NOTHING_READ, Asked, read_texts
 if TYPE_CHECKING:
     import networkx
 
-    from ..tasks.inputs import Spec
+    from ..tasks.valued import Spec
     from .packages import Tracked
 
 _LOGGER = logging.getLogger(__name__)

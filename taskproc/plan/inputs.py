@@ -11,8 +11,8 @@ from ..base.errors import InputError
 from ..store.meta import Meta
 from ..tasks.config import where_defined
 from ..tasks.contents import changed_below, listing_of
-from ..tasks.inputs import Spec, spec_of
 from ..tasks.outside import CHANGED_MEANWHILE, NO_INPUTS, Seen, digest_of_all, key_of, look, told
+from ..tasks.valued import Spec, spec_of
 
 if TYPE_CHECKING:
     from ..store.cache import Cache

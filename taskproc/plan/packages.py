@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Literal
 
 from ..base.errors import SettingsError
-from ..tasks.inputs import Spec
+from ..tasks.valued import Spec
 
 Tracked = Sequence[str] | Literal["all"]
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import TaskDefinitionError
 from ..base.naming import name_in_main
 from ..base.telling import told
-from ..tasks.inputs import Input, as_read, spec_of
+from ..tasks.inputs import as_read
 from ..tasks.requires import PRIVATE, convert
 from ..tasks.settled import check_unchanged
 from ..tasks.source.pieces import NOTHING_BESIDE, Beside
+from ..tasks.valued import Input, spec_of
 from ..work.handover import Assignment, ClassRef, register_here, this_process
 from .importing import importable
 

@@ -13,8 +13,9 @@ from types import GenericAlias
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from ..base.errors import TaskDefinitionError
-from .inputs import KINDS, EnvVar, Input, InputDir, InputFile, Package
+from .inputs import KINDS, EnvVar, InputDir, InputFile, Package
 from .taken import PLAIN
+from .valued import Input
 
 _WITHOUT_FIELDS = frozenset((*PLAIN, *KINDS, type(PurePath()), type(Path())))
 _NAMES = {kind.__name__: kind for kind in KINDS}

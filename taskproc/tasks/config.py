@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from .binding import Binder
-    from .inputs import Input, Spec
     from .loaded import Loaded
     from .requires import Req
+    from .valued import Input, Spec
 
     OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
     StoreKind = Literal["tree", "packed"]
@@ -211,7 +211,7 @@ def _checked_store(cls: type, store: StoreKind | None) -> StoreKind | None:
 
 
 def _checked_inputs(cls: type, depends_on: DependsOn) -> tuple[Spec, ...]:
-    from .inputs import Input, spec_of
+    from .valued import Input, spec_of
 
     given: Any = depends_on
     found = []

@@ -5,10 +5,10 @@ from types import FunctionType
 
 from ..base.errors import TaskDefinitionError
 from .config import where_defined
-from .inputs import Input
 from .node import Node
 from .requires import not_a_task, parts
 from .substitutes import Const, MappedTask
+from .valued import Input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

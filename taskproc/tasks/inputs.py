@@ -7,29 +7,25 @@ task; everywhere else it stays what it is, so that it can be passed on to other 
 from __future__ import annotations
 
 import os
-import sys
 
 from ..base.errors import InputError, TaskDefinitionError
-from ..base.lean import ContextVar, Generic, cast, overload
+from ..base.lean import cast, overload
+from .valued import Input, Spec, Valued, handed, name_input, path_of, pathlib_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from builtins import str as _Text
-    from collections.abc import Mapping
     from pathlib import Path
     from pathlib import Path as _Path
-    from typing import Any, NoReturn
+    from typing import Any
 
     from typing_extensions import Self, TypeVar
 
     R = TypeVar("R", covariant=True, default=Path)
-    T = TypeVar("T")
-    Spec = tuple[Any, ...]  # the kind, the name, and what else was said: a key, or a default
 else:
     from ..base.lean import TypeVar
 
     R = TypeVar("R")
-    Spec = tuple
 
     class _Path:
         """What type checkers take for a path."""
@@ -44,90 +40,7 @@ else:
 TABLES = (".json", ".toml", ".yaml", ".yml")
 _ENVIRONMENT = "env"
 
-# What the inputs of the task that runs here stand for; None where no task runs.
-handed: ContextVar[Mapping[Spec, Any] | None] = ContextVar("taskproc_inputs", default=None)
-
-
-class _Made:
-    """Whether this process has any inputs at all: without, nobody needs to look for them in arguments."""
-
-    any = False
-
-
-made = _Made()
-
-
-class Input(Generic[R]):
-    """What a task reads from outside."""
-
-    if TYPE_CHECKING:
-        _spec: Spec
-
-        def get_task_result(self) -> R: ...
-
-    else:
-        __slots__ = ("_spec",)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return of_spec, (self._spec,)
-
-    def __copy__(self) -> Input[R]:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Input[R]:
-        return self
-
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        msg = f"{self!r} cannot be changed; make another one"
-        raise AttributeError(msg)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Input) and self._spec == other._spec
-
-    def __hash__(self) -> int:
-        return hash(self._spec)
-
-    def __repr__(self) -> str:
-        _, name, *more = self._spec
-        return f"{type(self).__name__}({', '.join([repr(name), *self._more(more)])})"
-
-    def _more(self, more: list[Any]) -> list[str]:
-        return []
-
-    def __taskproc_identity__(self) -> Any:
-        from .arguments import identity
-
-        return {"input": [identity(part) for part in self._spec]}
-
-    def __taskproc_readable__(self) -> Any:
-        return repr(self)
-
-
-class _Valued(Input[R]):
-    """What has a value in `run_task` only: in `__init__` it is not known yet what that will be."""
-
-    __slots__ = ()
-
-    if not TYPE_CHECKING:
-        __hash__ = Input.__hash__
-
-        def __eq__(self, other):
-            if isinstance(other, (str, int, float)) and not self._is_path():
-                raise self._too_early()
-            return Input.__eq__(self, other)
-
-        def __getattr__(self, name):
-            raise AttributeError(name if name[:1] == "_" else str(self._too_early()))
-
-    def _is_path(self) -> bool:
-        return self._spec[0] in ("file", "dir") and len(self._spec) == 2
-
-    def _too_early(self) -> TaskDefinitionError:
-        msg = f"{self!r} reads as its value in run_task only: elsewhere it is not known yet what that will be"
-        return TaskDefinitionError(msg)
-
-
-class InputFile(_Path, _Valued[R]):
+class InputFile(_Path, Valued[R]):
     """A file that a task reads: in `run_task` it is its path, as written; with `key`, the value of that table.
 
     Args:
@@ -162,27 +75,28 @@ class InputFile(_Path, _Valued[R]):
         def __init__(self, path, key=None):
             name = _checked_path(self, path)
             if key is None:
-                return _set(self, "file", name)
+                return name_input(self, "file", name)
             if not isinstance(key, str) or not key:
                 msg = f"InputFile({name!r}, key={key!r}): key is no name; give that of a table, such as 'train'"
                 raise TaskDefinitionError(msg)
             if not name.lower().endswith(TABLES):
                 msg = f"InputFile({name!r}, key={key!r}): a key is looked up in files named {', '.join(TABLES)} only"
                 raise TaskDefinitionError(msg)
-            return _set(self, "file", name, key)
+            return name_input(self, "file", name, key)
 
         def __fspath__(self):
-            return _path_of(self)
+            return path_of(self)
 
-        __str__ = __fspath__
+        def __str__(self):
+            return path_of(self) if self.is_path() else repr(self)
 
         def __truediv__(self, other):
-            return _pathlib(self) / other
+            return pathlib_of(self) / other
 
         def __getattr__(self, name):
-            if name[:1] == "_" or not self._is_path():
-                return _Valued.__getattr__(self, name)
-            return getattr(_pathlib(self), name)
+            if name[:1] == "_" or not self.is_path():
+                return Valued.__getattr__(self, name)
+            return getattr(pathlib_of(self), name)
 
         def __taskproc_readable__(self):
             return "".join([self._spec[1], *(f"[{key}]" for key in self._spec[2:])])
@@ -191,7 +105,7 @@ class InputFile(_Path, _Valued[R]):
         return [f"key={key!r}" for key in more]
 
 
-class InputDir(_Path, _Valued["Path"]):
+class InputDir(_Path, Valued["Path"]):
     """A directory that a task reads, with all files below it: in `run_task` it is its path, as written.
 
     The names and the contents of all files count, hidden ones and those behind links, too, and the names of empty
@@ -212,16 +126,16 @@ class InputDir(_Path, _Valued["Path"]):
         __slots__ = ()
 
         def __init__(self, path):
-            _set(self, "dir", _checked_path(self, path))
+            name_input(self, "dir", _checked_path(self, path))
 
         __fspath__ = InputFile.__fspath__
-        __str__ = __fspath__
+        __str__ = InputFile.__str__
         __truediv__ = InputFile.__truediv__
         __getattr__ = InputFile.__getattr__
         __taskproc_readable__ = InputFile.__taskproc_readable__
 
 
-class EnvVar(_Text, _Valued[str]):
+class EnvVar(_Text, Valued[str]):
     """A variable of the environment that a task reads: in `run_task` it is its text.
 
     A worker that runs as a process of its own has it in `os.environ`, too, as it was where the graph was run.
@@ -248,13 +162,13 @@ class EnvVar(_Text, _Valued[str]):
             if default is not ... and default is not None and not isinstance(default, str):
                 msg = f"EnvVar({name!r}, default={default!r}): variables hold text; give text, or None"
                 raise TaskDefinitionError(msg)
-            _set(self, _ENVIRONMENT, name, *(() if default is ... else (default,)))
+            name_input(self, _ENVIRONMENT, name, *(() if default is ... else (default,)))
 
     def _more(self, more: list[Any]) -> list[str]:
         return [f"default={default!r}" for default in more]
 
 
-class Package(_Text, _Valued[str]):
+class Package(_Text, Valued[str]):
     """An installed package that a task uses: in `run_task` it is its version, as text.
 
     Args:
@@ -275,7 +189,7 @@ class Package(_Text, _Valued[str]):
             if not isinstance(name, str) or not name.replace("-", "_").replace(".", "_").isidentifier():
                 msg = f"Package({name!r}): that is no name of a package; give it as text, such as 'numpy'"
                 raise TaskDefinitionError(msg)
-            _set(self, "package", name)
+            name_input(self, "package", name)
 
 
 KINDS: tuple[Any, ...] = (InputFile, InputDir, EnvVar, Package)
@@ -287,11 +201,6 @@ def of_spec(spec: Spec) -> Input[Any]:
     kind, *said = spec
     made: Input[Any] = _OF_KIND[kind](*said)
     return made
-
-
-def spec_of(one: Input[Any]) -> Spec:
-    """Give what an input is called: its kind, its name, and what else was said."""
-    return one._spec
 
 
 def as_read(spec: Spec) -> Any:
@@ -310,21 +219,6 @@ def as_read(spec: Spec) -> Any:
     return known[spec]
 
 
-def inputs_in(values: Any) -> tuple[Input[Any], ...]:
-    """Give the inputs among values, and inside of them, each once."""
-    if not made.any:
-        return ()
-    from .taken import PLAIN, inside
-
-    found = [part for value in values if type(value) not in PLAIN for part in inside(value) if isinstance(part, Input)]
-    return tuple(dict.fromkeys(found))
-
-
-def _set(one: Any, *spec: Any) -> None:
-    made.any = True
-    object.__setattr__(one, "_spec", spec)
-
-
 def _checked_path(one: Any, path: Any) -> str:
     """Accept a path as text or as an object."""
     kind = type(one).__name__
@@ -341,29 +235,3 @@ def _checked_path(one: Any, path: Any) -> str:
         msg = f"{kind}({name!r}): that is an address, and only what can be opened here as a file is an input"
         raise TaskDefinitionError(msg)
     return name
-
-
-def _path_of(one: Input[Any]) -> str:
-    """Give the path of a file or directory, unless a task reads it here that does not say so."""
-    if len(one._spec) > 2:
-        raise cast("Any", one)._too_early()
-    known = handed.get()
-    if known is not None and one._spec not in known and not _is_constructing():
-        msg = (
-            f"run_task reads {one!r}, which is no input of this task, so nobody would notice when it changes; pass it "
-            "as an argument, or write depends_on=[...] behind TaskBase in the class statement"
-        )
-        raise InputError(msg)
-    return cast("str", one._spec[1])
-
-
-def _pathlib(one: Any) -> Any:
-    from pathlib import Path
-
-    return Path(_path_of(one))
-
-
-def _is_constructing() -> bool:
-    """Whether a constructor runs here: that of a task which another one runs, for example."""
-    construction = sys.modules.get("taskproc.tasks.construction")
-    return construction is not None and construction._building.get() is not None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import TaskConfig
-    from .inputs import Input
+    from .valued import Input
 
 
 class TaskRecord:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .contents import Memory
-    from .inputs import Spec
+    from .valued import Spec
 
 NO_INPUTS = bytes(16)  # what a result notes whose task has none
 CHANGED_MEANWHILE = b"\xff" * 16  # and one whose task had one that changed while it ran: no state gives this

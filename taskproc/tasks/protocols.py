@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar, Union
 
-from .inputs import Input
 from .substitutes import Const, MappedTask
+from .valued import Input
 
 R = TypeVar("R", covariant=True)
 

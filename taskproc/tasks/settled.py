@@ -5,13 +5,13 @@ from operator import is_
 
 from ..base.errors import TaskDefinitionError
 from .config import where_defined
-from .inputs import Input, inputs_in, made
 from .instances import is_derived
 from .node import Node, TaskRecord
 from .requires import PRIVATE, not_a_task, parts
 from .substitutes import Const, MappedTask
 from .taken import PLAIN, NestedTooDeepError, alike, inside, taken
 from .undeclared import undeclared
+from .valued import Input, inputs_in, made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from ..base.errors import InputError
-from ..tasks.inputs import Spec
 from ..tasks.outside import CHANGED_MEANWHILE, Seen, digest_of_all, installed_version, look, stamp_of, value_of
+from ..tasks.valued import Spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

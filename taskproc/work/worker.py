@@ -17,7 +17,7 @@ from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
 from ..store.meta import Meta, write_notes
-from ..tasks.inputs import handed
+from ..tasks.valued import handed
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread

@@ -13,7 +13,7 @@ import pytest
 from taskproc import Const, EnvVar, InputDir, InputFile, Package, Requires, RequiresDict, RequiresList, TaskBase
 from taskproc import InputFile as File
 from taskproc.base.errors import TaskDefinitionError
-from taskproc.tasks.inputs import spec_of
+from taskproc.tasks.valued import spec_of
 
 if TYPE_CHECKING:
     from nowhere import Unknown  # type: ignore[import-not-found]  # as only a type checker would look for it
@@ -39,6 +39,8 @@ def test_file_is_a_path_before_it_is_read():
     assert (table.name, table.parent) == ("in.csv", Path("data"))
     assert table / "x" == Path("data/in.csv/x")
     assert Path(table) == Path("data/in.csv")
+    assert f"{table:>12}" == " data/in.csv"
+    assert bool(table)
 
 
 def test_inputs_are_values():
@@ -170,6 +172,8 @@ def test_value_is_not_known_in_the_constructor():
         lambda: EnvVar("MODE") == "fast",
         lambda: Path(InputFile("p.toml", key="train")),
         lambda: EnvVar("MODE").upper(),
+        lambda: "fast" if EnvVar("DEBUG") else "slow",
+        lambda: f"model-{Package('numpy')}",
         lambda: InputFile("p.toml", key="train").items(),  # type: ignore[attr-defined]
     ):
         with pytest.raises((TaskDefinitionError, AttributeError), match="reads as its value in run_task only"):
