@@ -151,7 +151,6 @@ class Inputs:
                 self._seen[spec] = look(spec, self._memory, paths.get(spec, ""))
             except InputError as error:
                 self._problems[spec] = str(error)
-        self.remember()
         digests: dict[Sequence[Spec], bytes] = {}
         for node, own in self._specs.items():
             if own not in digests and not any(spec in self._problems for spec in own):

@@ -102,6 +102,7 @@ def _run_once(
     before = claims.standing(cache.runs)
     plan = make_plan(task, request, settings, cache)
     check_trust(cache.root, [known.store.directory for known in plan.graph.classes.values()])
+    plan.inputs.remember()
     if not plan.stale:
         return False
     _refuse_circle(plan)

@@ -208,8 +208,11 @@ def _whole_stamp(entries: list[_Entry], begun: int) -> bytes:
 
 
 def _entries(top: str) -> Iterator[_Entry]:
-    """List all that lies below a directory, links followed, in an order that is the same on every machine."""
-    waiting = [("", top, frozenset[tuple[int, int]]())]
+    """List all that lies below a directory, links followed, in an order that is the same on every machine.
+
+    A link that leads back up is not followed; nor is what Python and taskproc write themselves.
+    """
+    waiting = [("", top, _above(top))]
     while waiting:
         name, path, above = waiting.pop()
         status = os.stat(path)
@@ -223,7 +226,7 @@ def _entries(top: str) -> Iterator[_Entry]:
         inner = []
         for one in names:
             entry = _entry(f"{name}/{one}" if name else one, f"{path}/{one}")
-            if entry is None:
+            if entry is None or (entry.kind == "directory" and _is_by_product(entry.path)):
                 continue
             if entry.kind == "directory":
                 inner.append((entry.name, entry.path, above | {own}))
@@ -232,9 +235,28 @@ def _entries(top: str) -> Iterator[_Entry]:
         waiting += reversed(inner)
 
 
+def _above(top: str) -> frozenset[tuple[int, int]]:
+    """Give the numbers of all directories that hold one."""
+    found, at = set(), os.path.dirname(os.path.realpath(top))
+    while True:
+        status = os.stat(at)
+        found.add((status.st_dev, status.st_ino))
+        if at == os.path.dirname(at):
+            return frozenset(found)
+        at = os.path.dirname(at)
+
+
+def _is_by_product(path: str) -> bool:
+    """Whether a directory is a cache of Python's or of taskproc's, which every run may change."""
+    name = os.path.basename(path)
+    return name == "__pycache__" or (name == "taskproc" and os.path.isdir(f"{path}/.runs"))
+
+
 def _entry(name: str, path: str) -> _Entry | None:
     try:
         status = os.stat(path)
+    except PermissionError:
+        raise
     except OSError:
         try:
             return _Entry(name, path, f"link to {os.readlink(path)!r}", None)  # which leads nowhere

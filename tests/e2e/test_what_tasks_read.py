@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,18 @@ def test_what_read_a_changed_file_runs_again(project: Project):
     assert ran == ["Count", "Main"]
     assert "\n3 0.5 None a.txt\n" in out
     assert project.run()[1] == []
+
+
+def test_who_only_looks_writes_nothing(project: Project):
+    table = project._runner.cache / "taskproc/.inputs.sqlite3"
+    table.unlink(missing_ok=True)
+    for name in ("in.csv", "data/a.txt"):
+        wait_for(lambda name=name: (project.home / name).stat().st_ctime < time.time() - 2.1, "time to pass")
+    project.why()
+    project.run("--dry-run")
+    assert not table.exists()
+    project.run()
+    assert table.exists()
 
 
 def test_touched_file_with_the_same_content_is_no_reason(project: Project):

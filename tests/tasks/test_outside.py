@@ -118,6 +118,16 @@ def test_what_links_lead_to_counts(tree: Path, tmp_path: Path):
     assert look(("dir", str(tree))).digest != first.digest
 
 
+def test_link_out_and_up_is_not_followed_and_no_by_product_counts(tree: Path):
+    (tree / "sub/up").symlink_to("../..")
+    first = look(("dir", str(tree)))
+    (tree.parent / "beside.csv").touch()
+    (tree / "__pycache__").mkdir()
+    (tree / "__pycache__/a.pyc").touch()
+    (tree / ".cache/taskproc/.runs").mkdir(parents=True)
+    assert look(("dir", str(tree))).digest == first.digest
+
+
 def test_stamp_of_a_directory_tells_of_all_files_below(tree: Path):
     seen = look(("dir", str(tree)))
     assert seen.stamp == stamp_of(seen) != b""
