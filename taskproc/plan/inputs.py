@@ -68,6 +68,8 @@ class Inputs:
             return ""
         if meta.inputs == CHANGED_MEANWHILE:
             return "one changed while it ran"
+        if node not in self._specs:
+            return ""  # what it read once is no input of it any more
         store = self._cache.class_store(self._tasks[node]._task_config.name)
         before = _noted(store.load_notes(meta.identity))
         now = [self._seen[spec] for spec in self._specs.get(node, ())]

@@ -130,8 +130,8 @@ class TaskConfig:
     @cached_property
     def made_inputs(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
         """Make inputs of arguments where the constructor's annotations say so; None if they do not."""
-        if not getattr(self.task_class.__init__, "__annotations__", True):
-            return None
+        if sys.version_info < (3, 14) and not getattr(self.task_class.__init__, "__annotations__", True):
+            return None  # from 3.14 on, to ask is to evaluate them
         from .annotated import made_inputs
 
         return made_inputs(self.task_class)
