@@ -9,6 +9,7 @@ from .base.errors import (
     BackendUnavailable,
     CacheError,
     CycleError,
+    InputError,
     OptionError,
     PrefixError,
     ResultNotFoundError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .look.pages import Page, graph_page, run_report
+    from .tasks.inputs import EnvVar, InputDir, InputFile, Package
     from .tasks.protocols import Task
     from .tasks.settings import Context
 
@@ -45,9 +47,14 @@ __all__ = [
     "Const",
     "Context",
     "CycleError",
+    "EnvVar",
     "FailedTaskError",
     "FailedTasksError",
+    "InputDir",
+    "InputError",
+    "InputFile",
     "OptionError",
+    "Package",
     "Page",
     "PrefixError",
     "Req",
@@ -84,6 +91,10 @@ def __getattr__(name: str) -> Any:
         from .tasks.protocols import Task
 
         return Task
+    if name in ("EnvVar", "InputDir", "InputFile", "Package"):
+        from .tasks import inputs
+
+        return getattr(inputs, name)
     if name in ("Page", "graph_page", "run_report"):
         from .look import pages
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from .store.named_files import FilesKind
-    from .tasks.config import OptionSource, StoreKind, Watched
+    from .tasks.config import DependsOn, OptionSource, StoreKind, Watched
     from .tasks.protocols import Task, TaskLike
     from .tasks.substitutes import K, T
 
@@ -83,8 +83,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
 
     Arguments of `__init__` are the task's identity, defaults applied. They are taken at the call: `__init__` gets
     copies of what can be changed. They may be numbers, text, None, lists, tuples, dicts, sets, bytes, paths, dates,
-    enums, dataclasses, numpy scalars and other tasks, nested in any way; anything else is a `TaskDefinitionError` that
-    names the argument.
+    enums, dataclasses, numpy scalars, inputs such as `InputFile` and other tasks, nested in any way; anything else is a
+    `TaskDefinitionError` that names the argument.
 
     Class keywords count for the class that states them, and not for classes derived from it:
 
@@ -107,6 +107,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         expires (text, seconds or timedelta): How old a result may grow, such as `12h` or `7d`.
         files (str): What counts of the files below a `task_directory` that a result names: that they are there
             (`exists`), their sizes, too (`size`, the default), or their contents, too (`content`).
+        depends_on (InputFile, InputDir, EnvVar, Package, or several): What the tasks read from outside besides their
+            arguments. Tasks of derived classes depend on it too.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -182,6 +184,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         version: str | int | None = None,
         expires: str | float | timedelta | None = None,
         files: FilesKind = "size",
+        depends_on: DependsOn = (),
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -206,6 +209,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             version=version,
             expires=expires,
             files=files,
+            depends_on=depends_on,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)
@@ -302,6 +306,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             OptionError: A backend's options are wrong; nothing has run then.
             BackendError: There is no such backend; nothing has run then.
             TaskDefinitionError: Two classes of the graph have one name.
+            InputError: What a task reads from outside is not there; nothing has run then.
             CycleError: A running task runs this graph, which needs that very task.
             SourceChangedError: What is loaded is not what a file says; nothing has run then.
             CacheError: The cache cannot be used as it is; if others may write to it, an `UntrustedCacheError`.

@@ -18,6 +18,10 @@ class SourceChangedError(TaskprocError):
     """The text of a task's code is not the one that is loaded: nothing runs before it is loaded again."""
 
 
+class InputError(TaskprocError):
+    """What a task reads from outside is not there, or cannot be read; the message says what, and where it should be."""
+
+
 class UpstreamChangedError(TaskprocError):
     """A result that a task needs is not the one any more that its run was planned with."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..base.errors import InputError
 from .report import tasks_text
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _SHOWN_TASKS = 5
 def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
     """Print what a run would do."""
     from ..look.preview import Preview
-    from ..plan.graph import general_reason
+    from ..plan.graph import kind_of_reason
     from ..tasks.in_use import current_cache
     from ..tasks.settings import load_settings
 
@@ -37,11 +38,15 @@ def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
             perhaps = "" if one.is_certain else "may run, "
             click.echo(f"    {_short(repr(one.task))}: {perhaps}{_short(one.reason)}")
         if len(tasks) > _SHOWN_TASKS:
-            reasons = Counter(general_reason(one.reason) for one in tasks[_SHOWN_TASKS:])
+            reasons = Counter(kind_of_reason(one.reason) for one in tasks[_SHOWN_TASKS:])
             told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
             click.echo(f"    ... and {len(tasks) - _SHOWN_TASKS} more: {told}")
     _print_inside(preview)
     _print_submissions(preview)
+    try:
+        preview.plan.inputs.refuse_missing(preview.plan.stale)
+    except InputError as error:
+        click.echo(f"\nA run would be refused. {error}")
 
 
 def _print_inside(preview: Preview) -> None:

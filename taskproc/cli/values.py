@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, TypeVar, 
 
 import click
 
+from ..base.errors import TaskDefinitionError
 from ..base.options import nearest
+from ..tasks.inputs import KINDS
 
 if TYPE_CHECKING:
     from ..task import TaskBase
@@ -81,6 +83,8 @@ def read_value(text: str, hint: Any) -> Any:
         return _chosen(text, {**{str(item.value): item for item in hint}, **hint.__members__})
     if hint in _READERS:
         return _READERS[hint](text)
+    if (get_origin(hint) or hint) in KINDS:
+        return _input(text, get_origin(hint) or hint)
     if hint is None or hint is type(None):
         if text in _NOTHING:
             return None
@@ -145,7 +149,7 @@ def _read_alternative(text: str, hints: Sequence[Any]) -> Any:
     if type(None) in hints and text in _NOTHING:
         return None
     # Any text is a str, so str is asked last; and 1 is a number before it is a flag.
-    rank = {str: 3, Path: 2, bool: 1}
+    rank = {str: 3, Path: 2, bool: 1, **dict.fromkeys(KINDS, 2)}
     failures = []
     for hint in sorted((hint for hint in hints if hint is not type(None)), key=lambda hint: rank.get(hint, 0)):
         try:
@@ -153,6 +157,13 @@ def _read_alternative(text: str, hints: Sequence[Any]) -> Any:
         except ValueError as error:
             failures.append(str(error))
     raise ValueError("; ".join(dict.fromkeys(failures)))
+
+
+def _input(text: str, kind: Any) -> Any:
+    try:
+        return kind(text)
+    except TaskDefinitionError as error:
+        raise ValueError(str(error)) from None
 
 
 def _chosen(text: str, choices: Mapping[str, Any]) -> Any:
@@ -222,7 +233,7 @@ def _from_json(value: Any, hint: Any) -> Any:
     elif origin in (bool, int, float, str):
         if type(value) is origin:
             return value
-    elif isinstance(value, str) and (origin in _READERS or (is_class and issubclass(origin, enum.Enum))):
+    elif isinstance(value, str) and (origin in (*_READERS, *KINDS) or (is_class and issubclass(origin, enum.Enum))):
         return read_value(value, origin)
     elif origin not in _READERS:
         msg = f"a value of type {_name(hint)} cannot be given on the command line"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "fresh", "no result", "new arguments", "cleared", "failed", "unfinished", "damaged", "source changed",
-    "upstream newer", "upstream runs", "graph inside", "file changed", "expired", "displaced", "forced",
+    "input changed", "upstream newer", "upstream runs", "graph inside", "file changed", "expired", "displaced",
+    "forced",
 ]  # fmt: skip
 
 _MOST_ALIKE = 200  # other tasks whose arguments are compared
@@ -94,7 +95,8 @@ class Explainer:
         if stale:
             found.append(Reason("upstream runs", self._upstreams_text(node, stale)))
         if meta is None:
-            return found
+            missing = self._plan.inputs.missing(node)
+            return [*found, *([Reason("input changed", f"its {missing}")] if missing else [])]
         if self._has_other_source(node, meta):
             found.append(self._source_changed(self._graph.class_of(node), meta))
         if (expires := self._graph.class_of(node).config.expires) and time.time() > meta.made + expires:
@@ -104,6 +106,8 @@ class Explainer:
         lacks_own, lacks = self._plan.named_files.reasons(node, meta)
         if lacks_own or (lacks and not stale):
             found.append(Reason("file changed", lacks_own or lacks))
+        if changed := self._plan.inputs.why_stale(node, meta):
+            found.append(Reason("input changed", changed))
         if not stale and self._graph.upstreams[node] and meta.upstreams != self._plan.upstreams_digest(node):
             found.append(Reason("upstream newer", self._newer_text(node, meta)))
         if not found and node in self._plan.displaced:

@@ -17,10 +17,12 @@ from ..store.meta import Meta
 from ..tasks.config import TaskConfig, definitions, where_defined
 from ..tasks.construction import recent
 from ..tasks.node import Node, TaskRecord
+from ..tasks.outside import NO_INPUTS
 from ..tasks.source import same_source, source_digest
 from ..tasks.values import PLAIN, is_former, value_classes
 from .displaced import Displaced, displaced
 from .former import Former, Renamed, former_results
+from .inputs import Inputs
 from .named_files import NamedFiles
 from .nested import NestedGraphs
 from .sources import NOTHING_READ, Asked, read_texts
@@ -28,11 +30,15 @@ from .sources import NOTHING_READ, Asked, read_texts
 if TYPE_CHECKING:
     import networkx
 
+    from ..tasks.valued import Spec
+    from .packages import Tracked
+
 _LOGGER = logging.getLogger(__name__)
 NO_SOURCE = b"\0" * 16
 NO_UPSTREAMS = blake2b(digest_size=16).digest()
 FORCED = "asked for by force"
 _ITS_UPSTREAM = "its upstream "
+_ITS_INPUTS = "its inputs: "
 
 
 @dataclass
@@ -79,6 +85,7 @@ class TaskGraph:
         beside: Further tasks that are asked for.
 
     Attributes:
+        cache: As given.
         tasks: The tasks by node.
         upstreams: The nodes that each node needs, in the order of its requirements.
         node_of: The node of each task, by identity digest.
@@ -129,12 +136,13 @@ class TaskGraph:
             nodes_of.setdefault(type(tasks[node]), []).append(node)
         return nodes_of
 
-    def read_sources(self, *, helpers: bool, files: bool = False) -> None:
+    def read_sources(self, *, helpers: bool, files: bool = False, imported: bool = False) -> None:
         """Read the source of every class, and say so once of those that have none.
 
         Args:
             helpers: Whether what a class uses of the user's own modules is a part of its source.
             files: Whether these modules count as a whole.
+            imported: Whether all packages are to be found that the modules of a class import.
 
         Raises:
             SourceChangedError: What is loaded is not what a file says.
@@ -145,6 +153,7 @@ class TaskGraph:
             {cls: Asked(known.config, values.get(cls, ()), above.get(cls, ())) for cls, known in self.classes.items()},
             helpers=helpers,
             files=files,
+            imported=imported,
         )
         for cls, known in self.classes.items():
             known.text = self.read.sources[cls]
@@ -220,12 +229,14 @@ class Plan:
         detect_helper_change: Whether helpers of the user's own modules are a part of the source.
         detect_files: Whether these modules count as a whole.
         forced: The nodes that run in any case.
+        track_packages: The installed packages whose versions count, of those that a class reaches.
         around: The digests of the tasks whose graphs inside these are.
 
     Attributes:
         forced, around: As given.
         nested: The graphs that tasks ran inside.
         inside: The plan of all of them; None if there are none.
+        inputs: The inputs from outside.
         metas: The provenance of each node's result, if it has one.
         displaced: Those results that are yet to be put in their place.
         named_files: The files that these results name.
@@ -241,11 +252,14 @@ class Plan:
         detect_helper_change: bool = True,
         detect_files: bool = False,
         forced: Iterable[int] = (),
+        track_packages: Tracked = (),
         around: frozenset[bytes] = frozenset(),
     ) -> None:
         self.graph = graph
         self.detect_source_change = detect_source_change
-        graph.read_sources(helpers=detect_helper_change, files=detect_files)
+        graph.read_sources(helpers=detect_helper_change, files=detect_files, imported=track_packages == "all")
+        packages = _packages(graph, track_packages) if track_packages else {}
+        self.inputs = Inputs(graph.tasks, graph.classes, packages, graph.cache)
         self.metas = graph.read_results()
         self._former = graph.read_former(self.metas)
         self.named_files = NamedFiles(graph, self.metas)
@@ -260,6 +274,7 @@ class Plan:
                 detect_source_change=detect_source_change,
                 detect_helper_change=detect_helper_change,
                 detect_files=detect_files,
+                track_packages=track_packages,
                 around=around,
             )
             return self.inside
@@ -272,6 +287,7 @@ class Plan:
             self.reasons[node] = FORCED
         self._now = time.time()
         sources = {cls: known.source for cls, known in graph.classes.items() if not known.config.expires}
+        inputs = self.inputs.wanted
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
             is_as_before = (
@@ -280,6 +296,7 @@ class Plan:
                 and meta.source == sources.get(type(task))
                 and not meta.flags
                 and node not in self.named_files.lost
+                and meta.inputs == inputs.get(node, NO_INPUTS)
             )
             if not is_as_before and not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, meta)
@@ -293,17 +310,24 @@ class Plan:
         former = self._former.get(node)
         beside = displaced(self.graph.class_of(node).store, self.graph.digest(node), meta)
         for found in chain(beside, [former] if former is not None else []):
-            reason = self.why_stale(node, found.meta)
+            reason = self.why_stale(node, found.meta, in_place=False)
             if not reason or follows_upstream(reason):
                 self.displaced[node] = found
                 self.metas[node] = found.meta
                 self.reasons[node] = reason or found.words
                 return
         if former is not None and meta is None:  # what else it is stale for is the better reason
-            self.metas[node], self.reasons[node] = former.meta, self.why_stale(node, former.meta)
+            self.metas[node] = former.meta
+            self.reasons[node] = self.why_stale(node, former.meta, in_place=False)
 
-    def why_stale(self, node: int, meta: Meta | None) -> str:
-        """Say why a result with this provenance will not do; nothing if it will."""
+    def why_stale(self, node: int, meta: Meta | None, *, in_place: bool = True) -> str:
+        """Say why a result with this provenance will not do; nothing if it will.
+
+        Args:
+            node: The node.
+            meta: The provenance.
+            in_place: Whether the result is where its task has its own; else its notes and files are not looked at.
+        """
         if meta is None:
             return "no result"
         known = self.graph.class_of(node)
@@ -311,9 +335,11 @@ class Plan:
             return "its source changed"
         if known.config.expires and self._now > meta.made + known.config.expires:
             return "its result has expired"
-        if meta.flags and (inside := self.nested.why_stale(node, meta)):
+        if changed := self.inputs.why_stale(node, meta):
+            return f"{_ITS_INPUTS}{changed}"
+        if meta.flags and in_place and (inside := self.nested.why_stale(node, meta)):
             return inside
-        lacks_own, lacks = self.named_files.reasons(node, meta)
+        lacks_own, lacks = self.named_files.reasons(node, meta) if in_place else ("", "")
         if lacks_own:
             return lacks_own
         upstreams = self.graph.upstreams[node]
@@ -405,7 +431,22 @@ def general_reason(reason: str) -> str:
     return "an upstream runs" if follows_upstream(reason) else reason
 
 
+def kind_of_reason(reason: str) -> str:
+    """Leave out of a plan's reason which upstream it is, and which input.
+
+    >>> kind_of_reason("its inputs: in.csv changed (1.2 MB -> 1.3 MB)")
+    'an input changed'
+    """
+    return "an input changed" if reason.startswith(_ITS_INPUTS) else general_reason(reason)
+
+
 _told: set[str] = set()
+
+
+def _packages(graph: TaskGraph, tracked: Tracked) -> dict[type, tuple[Spec, ...]]:
+    from .packages import tracked_packages
+
+    return tracked_packages(graph.classes, graph.read.packages, tracked)
 
 
 def _two_classes(cls: type[Node]) -> TaskDefinitionError:

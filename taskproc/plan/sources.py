@@ -43,6 +43,8 @@ class Read(NamedTuple):
         beside: What the classes make use of and a worker that only imports them does not have.
         helpers: Whether what a class uses of the user's own modules is a part of its source.
         files: Whether these modules count as a whole.
+        packages: The modules at the top of others' packages that each class reaches; or, if that was asked for, of
+            those that its modules import. Of a class that is not there nobody knows.
     """
 
     sources: Mapping[type, str | None]
@@ -52,18 +54,20 @@ class Read(NamedTuple):
     beside: Beside
     helpers: bool
     files: bool
+    packages: Mapping[type, frozenset[str]]
 
 
-NOTHING_READ = Read({}, {}, {}, {}, NOTHING_BESIDE, helpers=True, files=False)
+NOTHING_READ = Read({}, {}, {}, {}, NOTHING_BESIDE, helpers=True, files=False, packages={})
 
 
-def read_texts(asked: Mapping[type, Asked], *, helpers: bool, files: bool) -> Read:
+def read_texts(asked: Mapping[type, Asked], *, helpers: bool, files: bool, imported: bool = False) -> Read:
     """Read the sources of classes, all from what is loaded.
 
     Args:
         asked: The classes.
         helpers: As in `Read`.
         files: As in `Read`.
+        imported: Whether all packages count that the modules of a class import.
 
     Raises:
         SourceChangedError: What is loaded is not what a file says, and a worker would run something else.
@@ -85,7 +89,8 @@ def read_texts(asked: Mapping[type, Asked], *, helpers: bool, files: bool) -> Re
                 _refuse_changed(changed, sources, _sources(SourceReader(Node, helpers=helpers, files=files), asked))
         scripts = {one.file: one.text for one in known if one not in by_name}
         texts = {file: read_file(file).text for file in own if file not in scripts}
-        return Read(sources, texts, scripts, asked, reader.beside, helpers, files)
+        packages = {cls: reader.imported(cls) for cls in asked} if imported else reader.packages
+        return Read(sources, texts, scripts, asked, reader.beside, helpers, files, packages)
 
 
 def _sources(reader: SourceReader, asked: Mapping[type, Asked]) -> dict[type, str | None]:

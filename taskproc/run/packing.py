@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import TaskDefinitionError
 from ..base.naming import name_in_main
 from ..base.telling import told
+from ..tasks.inputs import as_read
 from ..tasks.requires import PRIVATE, convert
 from ..tasks.settled import check_unchanged
 from ..tasks.source.pieces import NOTHING_BESIDE, Beside
+from ..tasks.valued import Input, spec_of
 from ..work.handover import Assignment, ClassRef, register_here, this_process
 from .importing import importable
 
@@ -132,6 +134,8 @@ class _ByName(pickle.Pickler):
         if isinstance(obj, (type, FunctionType)):
             if obj not in self._found:
                 self._look_up(obj)
+        elif isinstance(obj, Input):
+            return as_read, (spec_of(obj),)
         elif getattr(obj, "__module__", None) == "__main__" and (name := name_in_main(obj)):
             self.of_main.add(name.partition(".")[0])  # such as a function with a cache
         return NotImplemented
@@ -149,6 +153,10 @@ def _dumps_linked(body: Any) -> tuple[bytes, set[str]]:
     """Pickle by value what has no name, and give the names in `__main__` that this needs."""
     from .by_value import Linked
 
+    class LinkedBody(Linked):
+        def reducer_override(self, obj: Any) -> Any:
+            return (as_read, (spec_of(obj),)) if isinstance(obj, Input) else super().reducer_override(obj)
+
     names: set[str] = set()
 
     def by_name(name: str) -> bool:
@@ -160,7 +168,7 @@ def _dumps_linked(body: Any) -> tuple[bytes, set[str]]:
         return {}
 
     buffer = io.BytesIO()
-    Linked(buffer, by_name, use).dump(body)
+    LinkedBody(buffer, by_name, use).dump(body)
     return buffer.getvalue(), names
 
 

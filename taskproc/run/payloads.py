@@ -93,6 +93,7 @@ class Payloads:
             filed=False,
             prefix=prefix,
             timeout=config.timeout,
+            inputs=self._plan.inputs.handed_over(node),
         )
         return self._packer.pack(assignment, task, partial(self._reference, self._packed_values(node)))
 

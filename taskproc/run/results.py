@@ -34,6 +34,12 @@ class Results:
 
     def of_attempt(self, node: int, nonce: str, outcome: Outcome) -> Meta | None:
         """Find this very attempt's result: handed back, to be kept soon, or on disk."""
+        found = self._of_attempt(node, nonce, outcome)
+        if found is not None:
+            self._plan.inputs.warn_of_change(node, found)
+        return found
+
+    def _of_attempt(self, node: int, nonce: str, outcome: Outcome) -> Meta | None:
         digest = self._graph.digest(node)
         if len(outcome.value) >= META_SIZE:
             meta = Meta.unpack(outcome.value[:META_SIZE])
@@ -72,10 +78,13 @@ class Results:
         found: dict[int, Meta] = {}
         for node in self._plan.displaced.keys() & nodes:
             result = self._plan.displaced.pop(node)
-            if not self._plan.why_stale(node, result.meta) and result.put_in_place(self._seats.ids[node]):
-                found[node] = result.meta
+            if self._plan.why_stale(node, result.meta, in_place=False):
+                continue
+            if result.put_in_place(self._seats.ids[node]):
                 if result.meta.size != 0:
                     self._seats.note(node)
+                if not self._plan.why_stale(node, result.meta):
+                    found[node] = result.meta
         return found
 
     def discard_hiding(self, node: int, meta: Meta) -> None:

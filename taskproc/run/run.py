@@ -80,6 +80,7 @@ def make_plan(task: Node, request: RunRequest, settings: Settings, cache: Cache)
             detect_helper_change=settings.detect_helper_change,
             detect_files=settings.detect == "files",
             forced=[len(graph) - 1] if request.force else [],
+            track_packages=settings.track_packages,
         )
 
 
@@ -101,16 +102,19 @@ def _run_once(
     before = claims.standing(cache.runs)
     plan = make_plan(task, request, settings, cache)
     check_trust(cache.root, [known.store.directory for known in plan.graph.classes.values()])
+    plan.inputs.remember()
     if not plan.stale:
         _note_inside(plan)
         return False
     _refuse_circle(plan)
+    plan.inputs.refuse_missing(plan.stale)
     from ..store.disk import disk_errors
     from .session import Session  # not before there is something to run
 
     node_of = plan.graph.node_of
     given_up = {node_of[digest]: failure.exception for digest, failure in failures.items() if digest in node_of}
     with disk_errors(cache.root), Session(plan, request, settings, cache, before) as session:
+        plan.inputs.remember()
         account, damaged = session.drive(given_up)
     for name, number in account.ran.items():
         stats["stats"][name] = stats["stats"].get(name, 0) + number

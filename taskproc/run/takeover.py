@@ -99,7 +99,8 @@ class Takeover:
         """Give the place from which a dead run's attempt can be followed; None if it is not wanted, or cannot be."""
         known = self._graph.class_of(node)
         same_source = not self._plan.detect_source_change or known.accepts(orphan.source)
-        if not same_source or orphan.upstreams != self._plan.upstreams_digest(node):
+        same_inputs = orphan.inputs == self._plan.inputs.digest(node)
+        if not same_source or not same_inputs or orphan.upstreams != self._plan.upstreams_digest(node):
             return None
         if not self._seats.move_in(node, orphan.directory):
             return None

@@ -24,6 +24,7 @@ class Orphan:
         ref: Where it was filed, and the scheduler's id if that was noted.
         source: The digest of the source it runs.
         upstreams: The digest of its upstreams' commit ids.
+        inputs: The digest of what it reads from outside, as its driver saw that.
         directory: Its instance directory.
         durable: Whether it may outlive its driver.
     """
@@ -33,6 +34,7 @@ class Orphan:
     ref: JobRef
     source: bytes
     upstreams: bytes
+    inputs: bytes
     directory: str
     durable: bool
 
@@ -130,6 +132,7 @@ def _read_set(backend: str, staged: Path, durable: bool) -> dict[str, Orphan]:
             JobRef(staged, element),
             bytes.fromhex(entry["source"]),
             bytes.fromhex(entry["upstreams"]),
+            bytes.fromhex(entry["inputs"]),
             entry["directory"],
             durable,
         )

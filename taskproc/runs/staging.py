@@ -26,7 +26,7 @@ from ..base.private import make_directories
 from ..plugin import Job, JobRef
 from ..store import files
 from ..work.command import BOOTSTRAP
-from ..work.handover import read_payload
+from ..work.handover import Assignment, read_payload
 from .tidying import SET
 
 if TYPE_CHECKING:
@@ -165,6 +165,14 @@ def _of_element(code: int) -> Outcome:
     return Outcome.of_process(-(code - 128) if code > 128 else code)
 
 
+def _inputs_digest(assignment: Assignment) -> bytes:
+    if not assignment.inputs:
+        return bytes(16)
+    from ..tasks.outside import digest_of_all  # which most runs do without
+
+    return digest_of_all(assignment.inputs)
+
+
 def _entry(job: Job) -> tuple[bytes, dict[str, Any]]:
     """Give one job's payload, and its entry in the set."""
     assignment, body = read_payload(job.payload())
@@ -176,6 +184,7 @@ def _entry(job: Job) -> tuple[bytes, dict[str, Any]]:
         "digest": assignment.digest.hex(),
         "source": assignment.source.hex(),
         "upstreams": assignment.upstreams.hex(),
+        "inputs": _inputs_digest(assignment).hex(),
         "directory": assignment.directory,
     }
     return pickle.dumps((assignment, body), 5), entry

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from .binding import Binder
     from .loaded import Loaded
     from .requires import Req
+    from .valued import Input, Spec
 
     OptionSource = Mapping[str, Any] | Callable[[Any, int], Mapping[str, Any]] | None
     StoreKind = Literal["tree", "packed"]
+    DependsOn = Input[Any] | Iterable[Input[Any]]
     Watched = str | os.PathLike[str] | ModuleType | Iterable[str | os.PathLike[str] | ModuleType]
 
 
@@ -66,6 +68,7 @@ class TaskConfig:
         ignore: The names of the arguments that make no difference.
         expires: The seconds for which a result is fresh; 0 for any time.
         files: What counts of the files that a result names.
+        depends_on: What it reads from outside besides, as it says itself; not what its bases say.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -90,6 +93,7 @@ class TaskConfig:
         version: str | int | None,
         expires: str | float | timedelta | None,
         files: FilesKind,
+        depends_on: DependsOn,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -110,6 +114,7 @@ class TaskConfig:
         _check_version(task_class, version)
         self.expires = _checked_expiry(task_class, expires) if expires is not None else 0.0
         self.files = files if files == "size" else _checked_files(task_class, files)
+        self.depends_on: tuple[Spec, ...] = _checked_inputs(task_class, depends_on) if depends_on != () else ()
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
@@ -124,7 +129,7 @@ class TaskConfig:
         self.private = frozenset(("_task", *self.held_as))
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("binder", "name_hash", "plain_text")
+        made_anew = ("binder", "inputs", "made_inputs", "name_hash", "plain_text")
         state = {name: value for name, value in self.__dict__.items() if name not in made_anew}
         return {**state, "loaded": None}
 
@@ -138,6 +143,20 @@ class TaskConfig:
     def counted(self, bound: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out of bound arguments those that make no difference."""
         return {name: value for name, value in bound.items() if name not in self.ignore}
+    @cached_property
+    def made_inputs(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """Make inputs of arguments where the constructor's annotations say so; None if they do not."""
+        if sys.version_info < (3, 14) and not getattr(self.task_class.__init__, "__annotations__", True):
+            return None  # from 3.14 on, to ask is to evaluate them
+        from .annotated import made_inputs
+
+        return made_inputs(self.task_class)
+
+    @cached_property
+    def inputs(self) -> tuple[Spec, ...]:
+        """What every task of the class reads from outside: as the class says, and its bases."""
+        known = [base.__dict__.get("_task_config") for base in self.task_class.__mro__]
+        return tuple(dict.fromkeys(spec for config in known if config is not None for spec in config.depends_on))
 
     def digest(self, text: str) -> bytes:
         """Hash the class's name and the canonical text of a task's arguments to 16 bytes: the task's identity."""
@@ -244,6 +263,21 @@ def _checked_files(cls: type, files: FilesKind) -> FilesKind:
         msg = f"{where_defined(cls)}{cls.__qualname__}: files={files!r} is neither 'exists' nor 'size' nor 'content'."
         raise TaskDefinitionError(msg)
     return files
+def _checked_inputs(cls: type, depends_on: DependsOn) -> tuple[Spec, ...]:
+    from .valued import Input, spec_of
+
+    given: Any = depends_on
+    found = []
+    for one in [given] if isinstance(given, (Input, str)) or not isinstance(given, Iterable) else given:
+        if not isinstance(one, Input):
+            hint = "Package('numpy')" if isinstance(one, ModuleType) else "InputFile('data/in.csv')"
+            msg = (
+                f"{where_defined(cls)}{cls.__qualname__}: depends_on names {one!r}, which is no input; give an "
+                f"InputFile, InputDir, EnvVar or Package, or a list of them, such as [{hint}]."
+            )
+            raise TaskDefinitionError(msg)
+        found.append(spec_of(one))
+    return tuple(found)
 
 
 def _checked_watch(cls: type, watch: Watched) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 from ..base.collector import eased_collector
 from ..base.deep import NoThreadError, in_fresh_thread
 from ..base.errors import CycleError, TaskDefinitionError, TaskprocError
+from .annotated import refuse_plain_fields
 from .arguments import canonical, taken_arguments
 from .config import definitions, where_defined
 from .definition import refuse_idle
@@ -84,6 +85,8 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if config is None:
         raise _not_set_up(cls)
     bound = config.binder.bind(args, kwargs)
+    if config.made_inputs is not None:
+        bound = config.made_inputs(bound)
     text = config.plain_text(bound)
     if not text:
         bound = taken_arguments(bound, cls.__qualname__)
@@ -108,6 +111,7 @@ def construct(cls: type[Node], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if task is not None:
         return task  # type: ignore[no-any-return]  # a memo holds instances of its class
     if not text:  # the constructor has a copy of its own, which it may change
+        refuse_plain_fields(cls, bound)
         args, kwargs = config.binder.call(taken_arguments(bound, cls.__qualname__))
     if building is not None:
         task = _nested(building, cls, TaskRecord(config, digest, bound), args, kwargs)

@@ -8,6 +8,7 @@ from .config import where_defined
 from .node import Node
 from .requires import not_a_task, parts
 from .substitutes import Const, MappedTask
+from .valued import Input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def checked_default(cls: type[Any], name: str, value: Any) -> Any:
         TaskDefinitionError: It is not a task, or a list or dict of tasks.
     """
     for key, item in parts(value):
-        if not isinstance(item, (Node, MappedTask, Const)):
+        if not isinstance(item, (Node, MappedTask, Const, Input)):
             raise not_a_task(f"{where_defined(cls)}{cls.__qualname__}", name, key, item)
     return value
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import TaskConfig
+    from .valued import Input
 
 
 class TaskRecord:
@@ -28,9 +29,10 @@ class TaskRecord:
             while the task is under construction.
         attributes: What its constructor left in its attributes, in their order, without this record; None if that is
             the arguments and nothing else.
+        inputs: What it reads from outside: among its arguments, its attributes and its requirements.
     """
 
-    __slots__ = ("attributes", "bound", "config", "digest", "sequence", "upstreams")
+    __slots__ = ("attributes", "bound", "config", "digest", "inputs", "sequence", "upstreams")
 
     def __init__(self, config: TaskConfig, digest: bytes, bound: dict[str, Any]) -> None:
         self.config = config
@@ -39,6 +41,7 @@ class TaskRecord:
         self.upstreams: tuple[Node, ...] = ()
         self.sequence = -1
         self.attributes: tuple[Any, ...] | None = None
+        self.inputs: tuple[Input[Any], ...] = ()
 
     def identity(self) -> Any:
         """Stand for this task inside another one's arguments."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Protocol, TypeVar, Union
 
 from .substitutes import Const, MappedTask
+from .valued import Input
 
 R = TypeVar("R", covariant=True)
 
@@ -24,8 +25,8 @@ class Result(Protocol[R]):
         ...
 
 
-Task = Union[TaskLike[R], MappedTask[R], Const[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
-"""What may be required: a task, a part of a task's result, or a `Const`.
+Task = Union[TaskLike[R], MappedTask[R], Const[R], Input[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
+"""What may be required: a task, a part of a task's result, a `Const`, or an input such as `InputFile`.
 
 `Task[int]` has a result of type `int`. It is also the type of an argument: `def __init__(self, source: Task[int])`.
 """

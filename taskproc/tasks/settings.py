@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +56,7 @@ _VARIABLES = {
     "detect": ("TP_DETECT",),
     "store": ("TP_STORE",),
     "fsync": ("TP_FSYNC",),
+    "track_packages": ("TP_TRACK_PACKAGES",),
     "trust_cache": ("TP_TRUST_CACHE",),
     "keep_runs": ("TP_KEEP_RUNS",),
 }
@@ -84,6 +85,7 @@ class Settings:
         detect: How much of these modules: what is reached by `names`, or whole `files`.
         store: Where results go, for classes that do not say it themselves.
         fsync: Whether to wait until results are on the disk.
+        track_packages: The installed packages whose versions count for classes that reach them, or `all`.
         trust_cache: Whether to read a cache that others may write to.
         keep_runs: How many runs to keep the accounts of, for `taskproc runs`, `status` and `report`.
         plugins: Modules, or files, that bring backends.
@@ -102,6 +104,7 @@ class Settings:
     detect: Literal["names", "files"] = "names"
     store: Literal["tree", "packed"] = "tree"
     fsync: bool = False
+    track_packages: tuple[str, ...] | Literal["all"] = ()
     trust_cache: bool = False
     keep_runs: int = 20
     plugins: tuple[str, ...] = ()
@@ -173,6 +176,7 @@ class _ContextType(type):
         max_workers: int
         detect_source_change: bool
         detect_helper_change: bool
+        track_packages: Sequence[str] | Literal["all"]
         trust_cache: bool
         num_cpu: int
     else:
@@ -181,6 +185,9 @@ class _ContextType(type):
         max_workers = _Setting(lambda settings: settings.max_workers or -1, lambda number: number or -1)
         detect_source_change = _Setting(lambda settings: settings.detect_source_change, bool)
         detect_helper_change = _Setting(lambda settings: settings.detect_helper_change, bool)
+        track_packages = _Setting(
+            lambda settings: settings.track_packages, lambda given: _packages("Context.track_packages", given)
+        )
         trust_cache = _Setting(lambda settings: settings.trust_cache, bool)
         num_cpu = _Setting(lambda _: usable_cpus(), int)
 
@@ -205,6 +212,7 @@ class Context(metaclass=_ContextType):
         max_workers: How many tasks run at once on this machine; -1: as many as there are CPUs to use.
         detect_source_change: Whether a changed task class makes its results stale.
         detect_helper_change: Whether what it uses of the user's own modules is a part of it.
+        track_packages: The installed packages whose versions count for classes that reach them, or `all`.
         trust_cache: Whether to read a cache that others may write to.
         num_cpu: The number of CPUs that this process may use.
         interactive: Whether all tasks run in the driver's main thread, with the real terminal.
@@ -317,6 +325,24 @@ def _detect(name: str, text: str) -> str | None:
     return text or None
 
 
+def _package_names(name: str, text: str) -> tuple[str, ...] | str | None:
+    words = text.replace(",", " ").split()
+    return "all" if words == ["all"] else _packages(name, words) if words else None
+
+
+def _packages(name: str, given: Any) -> tuple[str, ...] | str:
+    """Accept the names of packages, or `all`."""
+    if given == "all":
+        return "all"
+    several = [given] if isinstance(given, str) else given
+    if isinstance(several, Iterable):
+        names = tuple(several)
+        if all(isinstance(one, str) and one and one != "all" for one in names):
+            return names
+    msg = f"{name} = {given!r} is neither \"all\" nor a list of packages, such as [\"numpy\"]"
+    raise SettingsError(msg)
+
+
 def _store(name: str, text: str) -> str | None:
     if text and text not in _STORES:
         msg = f"{name}={text!r} is neither 'tree' nor 'packed'"
@@ -333,6 +359,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "detect": _detect,
     "store": _store,
     "fsync": _flag,
+    "track_packages": _package_names,
     "trust_cache": _flag,
     "keep_runs": _count,
 }
@@ -432,6 +459,10 @@ def _read_store(file: Path, key: str, value: Any) -> tuple[str, Any]:
     return key, value
 
 
+def _read_packages(file: Path, key: str, value: Any) -> tuple[str, Any]:
+    return key, _packages(f"{file}: {key}", value)
+
+
 def _read_plugins(file: Path, key: str, value: Any) -> tuple[str, Any]:
     names = _typed(file, key, value, list, "a list of modules or files")
     if not all(isinstance(name, str) for name in names):
@@ -494,6 +525,7 @@ _READERS: dict[str, Callable[[Path, str, Any], tuple[str, Any]]] = {
     "plugins": _read_plugins,
     "profile": _read_profiles,
     "store": _read_store,
+    "track_packages": _read_packages,
     "trust_cache": _read_flag,
     "worker": _read_worker,
 }

@@ -11,12 +11,11 @@ from .requires import PRIVATE, not_a_task, parts
 from .substitutes import Const, MappedTask
 from .taken import PLAIN, NestedTooDeepError, alike, inside, taken
 from .undeclared import undeclared
+from .valued import Input, inputs_in, made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from .config import TaskConfig
 
 
 def settle(task: Node, record: TaskRecord) -> None:
@@ -28,7 +27,7 @@ def settle(task: Node, record: TaskRecord) -> None:
     held = vars(task)
     config = record.config
     if config.requirements:
-        record.upstreams = _upstreams(held, task, config)
+        record.upstreams = _upstreams(held, task, record)
     values = [value for value in held.values() if type(value) in PLAIN]
     private = config.private
     if len(values) + len(private) != len(held):  # none of those is plain, so there is something else
@@ -36,6 +35,8 @@ def settle(task: Node, record: TaskRecord) -> None:
     elif len(values) == len(record.bound) and all(map(is_, values, record.bound.values())):
         return  # as most are: one object less for each task, which the cyclic garbage collector would count
     record.attributes = tuple(values)
+    if made.any and not PLAIN.issuperset(map(type, record.bound.values())):
+        record.inputs += inputs_in(record.bound.values())
 
 
 def check_unchanged(task: Node) -> None:
@@ -78,10 +79,10 @@ def too_early(task: Node, error: Exception) -> TaskDefinitionError | None:
     return None
 
 
-def _upstreams(held: dict[str, Any], task: Node, config: TaskConfig) -> tuple[Node, ...]:
+def _upstreams(held: dict[str, Any], task: Node, record: TaskRecord) -> tuple[Node, ...]:
     """Collect the tasks that the requirements hold, keep these from being changed, and refuse what is not right."""
     found = []
-    cls = type(task)
+    cls, config = type(task), record.config
     for name, held_as in zip(config.requirements, config.held_as, strict=True):
         value = held.get(held_as)
         if isinstance(value, Node):
@@ -97,7 +98,7 @@ def _upstreams(held: dict[str, Any], task: Node, config: TaskConfig) -> tuple[No
             origin = item.get_origin() if isinstance(item, MappedTask) else item
             if isinstance(origin, Node):
                 found.append(origin)
-            elif not isinstance(origin, Const):
+            elif not isinstance(origin, (Const, Input)):
                 raise not_a_task(f"{where_defined(cls)}{config.short_name}", name, key, item)
             elif any(isinstance(part, Node) for part in inside(origin)):
                 msg = (
@@ -105,6 +106,8 @@ def _upstreams(held: dict[str, Any], task: Node, config: TaskConfig) -> tuple[No
                     "value, and the task in it would not be run; require the task itself."
                 )
                 raise TaskDefinitionError(msg)
+            else:
+                record.inputs += inputs_in([origin])
         held[held_as] = _frozen(value)
     return tuple(found)
 
@@ -114,16 +117,21 @@ def _noted(task: Node, record: TaskRecord, name: str, value: Any) -> Any:
     for part in inside(value):
         if isinstance(part, Node) and part is not task and all(part is not upstream for upstream in record.upstreams):
             raise undeclared(type(task), name, value)
+        if isinstance(part, Input):
+            record.inputs += (part,)
     return _kept(value)
 
 
 def _frozen(value: Any) -> Any:
-    """Copy what a requirement holds, so that no list that somebody still has, and no constant's value, changes it."""
+    """Copy what a requirement holds, so that no list that somebody still has, and no constant's value, changes it.
+
+    An input is a constant from then on, whose value is what it reads as.
+    """
     if isinstance(value, (list, tuple)):
-        return tuple([item if isinstance(item, Node) else _kept(item) for item in value])
+        return tuple([item if isinstance(item, Node) else _frozen(item) for item in value])
     if isinstance(value, dict):
-        return {_kept(key): item if isinstance(item, Node) else _kept(item) for key, item in value.items()}
-    return _kept(value)
+        return {_kept(key): item if isinstance(item, Node) else _frozen(item) for key, item in value.items()}
+    return Const(value) if isinstance(value, Input) else _kept(value)
 
 
 def _kept(value: Any) -> Any:

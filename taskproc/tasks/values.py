@@ -6,10 +6,11 @@ from enum import Enum
 from typing import Any
 
 from .arguments import found_instead
+from .inputs import KINDS
 from .node import Node
 from .substitutes import Const, MappedTask
 
-PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, bytearray))
+PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, bytearray, *KINDS))
 
 
 def value_classes(values: Iterable[Any]) -> set[type]:

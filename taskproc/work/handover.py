@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weakref import WeakValueDictionary
 
     from ..tasks.node import Node
+    from ..tasks.outside import Seen
 
 _missing = object()
 _process = os.urandom(8).hex()  # of all processes on all machines, since two containers may both have a number 1
@@ -71,6 +72,7 @@ class Assignment(NamedTuple):
         prefix: The prefix command to put before the worker.
         timeout: Seconds that the attempt may take.
         main: What the driver's `__main__` is read from: the driver's process, which has it, and the files.
+        inputs: What the plan saw of the task's inputs from outside.
     """
 
     nonce: str
@@ -93,6 +95,7 @@ class Assignment(NamedTuple):
     prefix: str
     timeout: float | None
     main: tuple[str, ...] = ()
+    inputs: tuple[Seen, ...] = ()
 
     @property
     def directory(self) -> str:

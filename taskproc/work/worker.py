@@ -18,6 +18,7 @@ from ..base.telling import told, words_of
 from ..store import files
 from ..store.meta import NAMES_FILES, NAMES_PLACE, NESTED, Meta, write_notes
 from ..store.pickling import pickle_value
+from ..tasks.valued import handed
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from .capture import DescriptorCapture
     from .handover import Assignment
+    from .inputs import Reading
     from .left_files import LeftFiles
 
     Capture = Literal["fd", "thread", "none"]
@@ -111,12 +113,13 @@ class Attempt:
         self._nesting = Lock()
         self.notes: dict[str, Any] = {}  # what is to be kept beside the result, plain data by kind
         self.flags = 0  # and what is to be known of it at a glance
+        self._reading: Reading | None = None
         self._revoked = False
         self._at_work = Lock()
 
     def run(self, capture: Capture) -> Ended:
         """Run the task, with its output where it belongs; a filed attempt is claimed before that."""
-        token = current.set(self)
+        token, outer = current.set(self), handed.set({})
         self.capture = capture
         running[self] = None
         self._at_work.acquire()
@@ -133,6 +136,7 @@ class Attempt:
         finally:
             self._at_work.release()
             del running[self]
+            handed.reset(outer)
             current.reset(token)
 
     def hand_back(self) -> None:
@@ -244,6 +248,8 @@ class Attempt:
             context = apply_context(assignment.context)
             self._fsync = bool(context.get("fsync"))
             call_hook(context["setup"])
+            if assignment.inputs:
+                self._begin_reading()
             try:
                 task = restore_task(assignment, self._body, self.touch)
             except TaskprocError:
@@ -254,6 +260,8 @@ class Attempt:
                 set_up_thread(context["setup"])
             if descriptors is not None and at_hand is self:
                 descriptors.note_surroundings()
+            if self._reading is not None:
+                self._reading.set_variables()
             shared = self.capture == "thread"
             cpu = usage.cpu_seconds(shared)
             self.started = time.perf_counter()
@@ -262,6 +270,8 @@ class Attempt:
             cpu = usage.cpu_seconds(shared) - cpu
             check_texts(assignment, task)
             left = self._left_files(task)
+            if self._reading is not None:
+                self.notes["inputs"] = self._reading.end()
         except BaseException as error:
             failure = _as_failure(error)
             text = _readable_traceback(error)
@@ -279,6 +289,13 @@ class Attempt:
             return self.fail(error, text)
         finally:
             del task, value
+
+    def _begin_reading(self) -> None:
+        """Look at what the task reads from outside, and let it be what it stands for when the task is unpickled."""
+        from .inputs import Reading
+
+        self._reading = Reading(self.assignment.inputs, own=descriptors is not None and at_hand is self)
+        handed.set(self._reading.values())
 
     def _commit(self, task: Any, value: Any, seconds: float, cpu: float, left: LeftFiles | None) -> Ended:
         assignment = self.assignment
@@ -315,7 +332,7 @@ class Attempt:
             source=assignment.source,
             upstreams=assignment.upstreams,
             upstream_values=assignment.upstream_values,
-            inputs=bytes(16),
+            inputs=self._reading.digest if self._reading is not None else bytes(16),
             value=value,
             version=self._former_version(value) or commit,
             commit=commit,

@@ -57,12 +57,12 @@ class TestEnvironment:
         for name, value in {
             "TP_CACHE_DIR": "/c", "TP_BACKEND": "thread", "TP_MAX_WORKERS": "3",
             "TP_DETECT_SOURCE_CHANGE": "0",
-            "TP_STORE": "packed", "TP_FSYNC": "1",
+            "TP_STORE": "packed", "TP_FSYNC": "1", "TP_TRACK_PACKAGES": "numpy, scipy",
         }.items():
             monkeypatch.setenv(name, value)
         assert load_settings() == Settings(
             cache_dir=Path("/c"), backend="thread", max_workers=3, detect_source_change=False,
-            store="packed", fsync=True
+            store="packed", fsync=True, track_packages=("numpy", "scipy"),
         )
 
     @pytest.mark.parametrize("text", ["0", "false", "no", "", "False", "NO", " 0 ", "off"])
@@ -74,6 +74,12 @@ class TestEnvironment:
     def test_source_detection_on(self, monkeypatch, text):
         monkeypatch.setenv("TP_DETECT_SOURCE_CHANGE", text)
         assert load_settings().detect_source_change is True
+
+    def test_all_packages(self, monkeypatch):
+        monkeypatch.setenv("TP_TRACK_PACKAGES", "all")
+        assert load_settings().track_packages == "all"
+        monkeypatch.setenv("TP_TRACK_PACKAGES", "numpy all")
+        assert complaint().startswith("TP_TRACK_PACKAGES = ['numpy', 'all'] is neither \"all\" nor a list of packages")
 
     def test_older_name_of_the_backend(self, monkeypatch):
         monkeypatch.setenv("TP_EXECUTOR", "thread")
@@ -145,6 +151,7 @@ max_workers = 8
 detect_source_change = false
 store = "packed"
 fsync = true
+track_packages = ["numpy"]
 plugins = ["mysite", "site/other.py"]
 
 [profile.gpu]
@@ -169,6 +176,7 @@ class TestFiles:
             detect_source_change=False,
             store="packed",
             fsync=True,
+            track_packages=("numpy",),
             plugins=("mysite", str(project / "site" / "other.py")),
             limits={"download": 2},
             profiles={"gpu": Profile("gpu", "slurm", {"partition": "gpu"})},
@@ -233,6 +241,8 @@ class TestFiles:
             ("cache_dir = 1", "cache_dir = 1 is not a path"),
             ("fsync = 'yes'", "fsync = 'yes' is not true or false"),
             ("store = 'pakced'", "store = 'pakced' is neither 'tree' nor 'packed'"),
+            ("track_packages = 1", 'track_packages = 1 is neither "all" nor a list of packages, such as ["numpy"]'),
+            ("track_packages = [1]", 'track_packages = [1] is neither "all" nor a list of packages, such as ["numpy"]'),
             ("backend = 1", "backend = 1 is not the name of a backend or profile"),
             ("plugins = 'x'", "plugins = 'x' is not a list of modules or files"),
             ("plugins = [1]", "plugins = [1] is not a list of modules or files"),
@@ -297,10 +307,13 @@ class TestContext:
         Context.max_workers = 9
         Context.executor_name = "process"
         Context.detect_source_change = False
+        Context.track_packages = ["numpy"]
+        assert Context.track_packages == ("numpy",)
         assert Context.cache_dir == tmp_path / "assigned"
         found = load_settings()
         assert (found.cache_dir, found.max_workers, found.backend) == (tmp_path / "assigned", 9, "process")
         assert found.detect_source_change is False
+        assert found.track_packages == ("numpy",)
         Context.max_workers = -1
         assert load_settings().max_workers is None
 

@@ -7,7 +7,20 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from taskproc import Const, FailedTaskError, Req, Requires, RequiresDict, RequiresList, Task, TaskBase
+from taskproc import (
+    Const,
+    EnvVar,
+    FailedTaskError,
+    InputDir,
+    InputFile,
+    Package,
+    Req,
+    Requires,
+    RequiresDict,
+    RequiresList,
+    Task,
+    TaskBase,
+)
 
 
 class Choose(TaskBase):
@@ -149,3 +162,37 @@ def account(error: FailedTaskError) -> str:
     assert_type(error.task.task_name, str)
     assert_type(error.exception, BaseException)
     return str(error)
+
+
+class Reads(TaskBase, depends_on=[InputFile("a.csv"), EnvVar("X"), Package("numpy")]):
+    """Reads from outside: through arguments, which are paths and text, and through requirements."""
+
+    table: Requires[Path]
+    tables: RequiresList[Path]
+    settings: Requires[dict[str, float]]
+    mode: Requires[str]
+    version: Requires[str]
+
+    def __init__(self, argument: InputFile, directory: InputDir | None, loose: InputFile | str, variable: EnvVar):
+        self.argument, self.directory, self.loose, self.variable = argument, directory, loose, variable
+        self.table = InputFile("in.csv")
+        self.tables = [InputFile("in.csv"), InputDir("data"), Const(Path("other"))]
+        self.settings = InputFile("settings.toml", key="train")
+        self.mode, self.version = EnvVar("MODE", default="fast"), Package("numpy")
+
+    def run_task(self) -> int:
+        assert_type(self.table, Path)
+        assert_type(self.tables, list[Path])
+        assert_type(self.settings, dict[str, float])
+        assert_type(self.mode, str)
+        with open(self.argument) as file, open(self.loose) as other:
+            return len(file.read() + other.read() + self.argument.name + self.variable.upper())
+
+
+class ReadsOne(TaskBase, depends_on=InputFile("a.csv")):
+    def __init__(self, settings: InputFile[Any]):
+        self.settings = settings
+
+
+assert_type(Reads(InputFile("a"), InputDir("b"), "c", EnvVar("d")).run_graph(), int)
+ReadsOne(InputFile(Path("settings.toml"), key="train"))

@@ -144,7 +144,7 @@ class Declares(TaskBase):
 
 
 Reads.number + 1
-# mypy says: Unsupported operand types for + ("Req[TaskLike[int] | MappedTask[int] | Const[int], int]" and "int")
+# mypy says: Unsupported operand types for + ("Req[TaskLike[int] | MappedTask[int] | Const[int] | Input[int], int]"
 # pyright says: Operator "+" not supported for types "Req[Task[int], int]" and "Literal[1]"
 Reads().number = Text()
 # mypy says: Incompatible types in assignment (expression has type "Text"

@@ -38,6 +38,7 @@ class Reach:
 
     Attributes:
         signs: The same, and what was found on the way.
+        packages: The modules at the top of what is imported from elsewhere, Python's own left out.
         beside: What a process that imports the class has not, or not yet.
     """
 
@@ -46,6 +47,7 @@ class Reach:
     ) -> None:
         self.signs = set(signs)
         self.beside = Beside()
+        self.packages: set[str] = set()
         self._given = signs
         self._program = program
         self._statements = statements
@@ -144,6 +146,7 @@ class Reach:
                 continue
             if top not in sys.stdlib_module_names:
                 self.signs.add(MEMBERS)
+                self.packages.add(top)
             told = f"{library.module}.{library.attribute}" if library.attribute else library.module
             line = f"import {told} as {library.name}"
             if line not in self._libraries:

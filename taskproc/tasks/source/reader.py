@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ...base.deep import with_room
 from .bindings import imports_anywhere
 from .captured import captured
+from .imported import imported_packages
 from .mentioned import ANNOTATIONS, MESSAGES
 from .modules import Module
 from .names import EVERYTHING
@@ -32,6 +33,7 @@ class SourceReader:
 
     Attributes:
         beside: What the classes that were read make use of and a process that only imports them does not have.
+        packages: What each class that was read reaches of others' packages: the modules at their top.
     """
 
     def __init__(self, stop: type, *, helpers: bool = True, files: bool = False) -> None:
@@ -41,6 +43,7 @@ class SourceReader:
         self._known: Program | None = None
         self._handed_on: dict[type, list[Thing]] = {}
         self.beside = Beside()
+        self.packages: dict[type, frozenset[str]] = {}
 
     def text(self, cls: type, values: Iterable[type] = (), upstreams: Iterable[type] = ()) -> str | None:
         """Give the source of a class, of its bases (those of `stop` left out), and of what they use.
@@ -66,6 +69,13 @@ class SourceReader:
                 self._known, self._handed_on = None, {}
                 return with_room(lambda: self._text(cls, values, upstreams))
 
+    def imported(self, cls: type) -> frozenset[str]:
+        """Name what the modules of a class import of others' packages, anywhere, also through modules of the user's."""
+        with _lock:
+            statements = class_statements(cls, self._stop)
+            own = [self._program.module_of(statement.cls.__module__, statement.file) for statement in statements]
+            return imported_packages(self._program, [module for module in own if module is not None])
+
     def may_be_set(self, file: str, name: str) -> bool:
         """Whether code that was read may set a module's name to something else than the module's own text does."""
         modules = [module for module in self._program.modules.values() if file in module.files]
@@ -83,6 +93,7 @@ class SourceReader:
         for upstream in _by_name(set(upstreams) - {cls}):
             beside += self._results(upstream)
         reach = self._reach(statements, dict.fromkeys(beside))
+        self.packages[cls] = frozenset(reach.packages)
         kept = {"annotations": ANNOTATIONS in reach.signs, "messages": MESSAGES in reach.signs}
         own = [*(statement.text(**kept) for statement in statements), *captured_lines]
         reached = self._whole(reach.modules()) if self._files else reach.texts()

@@ -14,8 +14,8 @@ from .files import Parsed, is_installed, is_standard, read_file, remembered
 from .lean_form import lean_form
 
 _HOW_IT_RUNS = {
-    "backend", "backend_options", "channel", "compress_level", "cutoff", "expires", "files", "ignore", "interactive",
-    "prefix_command", "retries", "store", "timeout", "watch",
+    "backend", "backend_options", "channel", "compress_level", "cutoff", "depends_on", "expires", "files", "ignore",
+    "interactive", "prefix_command", "retries", "store", "timeout", "watch",
 }  # fmt: skip
 _PLAIN_BASES = {"abc", "builtins", "typing"}  # of these, classes read no annotations
 _GENERATED = ("<string>", "<attrs generated")  # the file of methods that dataclasses and attrs write
