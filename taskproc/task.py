@@ -98,6 +98,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         watch (module, its name, a path, or several): Counts as a whole as a part of the class's source, where reading
             cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
         cutoff (bool): Whether a result that is the same as before spares the tasks that need it; True.
+        expands (bool): Whether `run_task` returns tasks: one, or a list or a dict of them, nested in any way. They are
+            added to the graph, and whoever requires the task gets their results in the same shape.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -169,6 +171,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         store: StoreKind | None = None,
         watch: Watched = (),
         cutoff: bool = True,
+        expands: bool = False,
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -189,6 +192,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             store=store,
             watch=watch,
             cutoff=cutoff,
+            expands=expands,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)

@@ -72,15 +72,21 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
 def make_plan(task: Node, request: RunRequest, settings: Settings, cache: Cache) -> Plan:
     """Find out what a run would do, without doing it."""
     detect = settings.detect_source_change if request.detect_source_change is None else request.detect_source_change
+    known: Plan | None = None
     with eased_collector:
-        graph = TaskGraph(task, cache)
-        return Plan(
-            graph,
-            detect_source_change=detect,
-            detect_helper_change=settings.detect_helper_change,
-            detect_files=settings.detect == "files",
-            forced=[len(graph) - 1] if request.force else [],
-        )
+        while True:
+            graph = TaskGraph(task, cache)
+            if known is not None:
+                graph.kinds.know(known.graph.kinds)
+            known = Plan(
+                graph,
+                detect_source_change=detect,
+                detect_helper_change=settings.detect_helper_change,
+                detect_files=settings.detect == "files",
+                forced=[graph.root] if request.force else [],
+            )
+            if known.growth is None or not known.growth.renewed:
+                return known
 
 
 def _run_once(
@@ -133,7 +139,8 @@ def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
     One that another run has replaced since is cause for it, too.
     """
     found = False
-    for up in dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node]):
+    upstreams = dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node])
+    for up in plan.growth.read_by(upstreams) if plan.growth is not None else upstreams:
         known = plan.graph.class_of(up)
         try:
             known.store.verify(plan.graph.digest(up))
@@ -153,7 +160,7 @@ def _refuse_circle(plan: Plan) -> None:
         if plan.graph.digest(node).hex() in running:
             msg = (
                 f"a task needs itself: {plan.graph.tasks[node]!r} is running, and the graph of "
-                f"{plan.graph.tasks[-1]!r}, which it runs itself or through others, needs its result"
+                f"{plan.graph.tasks[plan.graph.root]!r}, which it runs itself or through others, needs its result"
             )
             raise CycleError(msg)
 

@@ -20,6 +20,8 @@ META_AT = _HEAD.size
 META_SIZE = _META.size
 BODY_AT = META_AT + META_SIZE
 
+EXPANDS = 1 << 8  # the value is what an expanding task returned: tasks
+
 _MOST_NOTED = 0xFFFF - 4  # bytes in one extra field
 _NOTHING = b"\x03\0" + bytes(8)  # an empty value, deflated, its checksum and its size
 
@@ -40,7 +42,7 @@ class Meta(NamedTuple):
         seconds: How long `run_task` took.
         cpu: Seconds of processor time that it took, with the processes that it started and waited for.
         memory: The worker's peak memory in KiB while the task ran.
-        flags: What else there is to know; none of these are given yet.
+        flags: What else there is to know: `EXPANDS`.
         notes: The bytes of its notes, behind the value.
         size: The size of the whole file in bytes; 0 in a packed row.
     """

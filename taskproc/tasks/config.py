@@ -61,6 +61,7 @@ class TaskConfig:
         loaded: The text of its file, taken when it was defined; None if it is in none, or comes from another process.
         watch: The files that count as a whole.
         cutoff: Whether a result that is the same as before spares the tasks that need it.
+        expands: Whether its tasks return tasks, whose results others get.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -81,6 +82,7 @@ class TaskConfig:
         store: StoreKind | None,
         watch: Watched,
         cutoff: bool,
+        expands: bool,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -97,6 +99,7 @@ class TaskConfig:
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
         self.cutoff = cutoff
+        self.expands = expands
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()

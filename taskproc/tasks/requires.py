@@ -24,7 +24,7 @@ PRIVATE = "_requires__"
 _ITERATORS: tuple[Any, ...] = (
     iter([]), reversed([]), iter(()), iter({}), iter({}.values()), {}.keys(), {}.values(), (_ for _ in ())
 )
-_AS_A_LIST = frozenset((chain, filter, islice, map, reversed, starmap, *map(type, _ITERATORS)))
+AS_A_LIST = frozenset((chain, filter, islice, map, reversed, starmap, *map(type, _ITERATORS)))
 _PLAIN_KEYS = frozenset((str, int))
 
 
@@ -60,7 +60,7 @@ class Req(Generic[T, R]):
             name = f"{type(obj).__qualname__}.{self.public_name}"
             msg = f"{name} is a requirement, which is set in __init__ and not later; to require something else, make "
             raise TaskDefinitionError(f"{msg}another task")
-        held[self.private_name] = list(cast("Iterator[Any]", value)) if type(value) in _AS_A_LIST else value
+        held[self.private_name] = list(cast("Iterator[Any]", value)) if type(value) in AS_A_LIST else value
 
     @overload
     def __get__(self, obj: None, owner: Any = None) -> Req[T, R]: ...

@@ -71,6 +71,7 @@ class Assignment(NamedTuple):
         prefix: The prefix command to put before the worker.
         timeout: Seconds that the attempt may take.
         main: What the driver's `__main__` is read from: the driver's process, which has it, and the files.
+        texts: The number of the file that says what the driver has read: it may read more while a run goes on.
     """
 
     nonce: str
@@ -93,6 +94,7 @@ class Assignment(NamedTuple):
     prefix: str
     timeout: float | None
     main: tuple[str, ...] = ()
+    texts: int = 0
 
     @property
     def directory(self) -> str:

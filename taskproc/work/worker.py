@@ -16,7 +16,7 @@ from ..base.lean import ContextVar, Lock, blake2b, pickle
 from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
-from ..store.meta import Meta, write_notes
+from ..store.meta import EXPANDS, Meta, write_notes
 from .driver_main import why_missing
 from .handover import apply_context, restore_task
 from .setup import call_hook, set_up_thread
@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
 
+    from ..tasks.node import Node
     from .capture import DescriptorCapture
     from .handover import Assignment
 
@@ -131,6 +132,7 @@ class Attempt:
         self._on_nested = on_nested
         self._nesting = Lock()
         self.notes: dict[str, Any] = {}  # what is to be kept beside the result, plain data by kind
+        self.flags = 0  # what its provenance is to say of the result, as in `Meta.flags`
         self._revoked = False
         self._at_work = Lock()
 
@@ -280,6 +282,8 @@ class Attempt:
             seconds = time.perf_counter() - self.started
             cpu = usage.cpu_seconds(shared) - cpu
             check_texts(assignment, task)
+            if task._task_config.expands:
+                value = self._expansion(task, value)
         except BaseException as error:
             failure = _as_failure(error)
             text = _readable_traceback(error)
@@ -319,6 +323,13 @@ class Attempt:
             files.remove(self._file("committing"))
         return Ended(exit_code=0)
 
+    def _expansion(self, task: Node, value: Any) -> Any:
+        """Write down the tasks that an expanding one returned, in the place of its result."""
+        from ..tasks.expansion import expansion_of
+
+        self.flags |= EXPANDS
+        return expansion_of(task, value)
+
     def _provenance(self, value: bytes, seconds: float, cpu: float, memory: int, notes: int) -> Meta:
         """Say where a result came from, and whether it is as good as the one that it replaces."""
         assignment = self.assignment
@@ -335,7 +346,7 @@ class Attempt:
             seconds=seconds,
             cpu=cpu,
             memory=memory,
-            flags=0,
+            flags=self.flags,
             notes=notes,
             size=0,
         )
@@ -406,7 +417,7 @@ def _in_this_process(task: Any) -> Any:
 
 def _own_digest(task: Any, value: Any) -> bytes | None:
     """Hash what a task's class says makes its result the same as another; None if it says nothing."""
-    own = task.result_digest(value)
+    own = value.digest() if task._task_config.expands else task.result_digest(value)
     if own is None:
         return None
     if not isinstance(own, (str, bytes)):

@@ -81,5 +81,5 @@ def test_results_in_the_former_format_are_computed_again_and_that_is_told_once(
 def test_result_in_the_former_format_is_never_read(either_store: str, untold: None):
     Double(4).run_graph()
     write_back_to_former_format(Path(Context.cache_dir))
-    with pytest.raises(Exception, match="no result|older taskproc"):
+    with pytest.raises(Exception, match=r"no result|older taskproc"):
         Double(4).get_task_result()
