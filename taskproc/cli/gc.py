@@ -108,7 +108,7 @@ def _reached(files: Sequence[TaskFile], entries: Sequence[str], cache: Cache) ->
     Raises:
         click.UsageError: A file has none of the entry points, or none has one of them.
     """
-    from ..plan.graph import TaskGraph
+    from ..plan.growth import reached_from
 
     reached: set[bytes] = set()
     found: set[str] = set()
@@ -119,7 +119,7 @@ def _reached(files: Sequence[TaskFile], entries: Sequence[str], cache: Cache) ->
             raise click.UsageError(msg)
         for entry, root in roots:
             found.add(entry)
-            reached.update(task._task.digest for task in TaskGraph(root, cache).tasks)
+            reached |= reached_from(root, cache)
     for entry in entries:
         if entry not in found:
             msg = f"none of the files has the entry point {entry}"

@@ -72,8 +72,7 @@ class Explainer:
         causes = list(range(len(self._graph)))
         for node in self._plan.stale:
             if self._runs_after_upstream(node):
-                stale = (up for up in self._graph.upstreams[node] if self._plan.reasons[up])
-                causes[node] = causes[next(stale, node)]
+                causes[node] = causes[next(iter(self._plan.running_above(node)), node)]
         return causes
 
     def reasons(self, node: int, *, thorough: bool = False) -> list[Reason]:
@@ -90,7 +89,7 @@ class Explainer:
             found.append(damage)
         if self._plan.reasons[node] == FORCED:
             found.append(Reason("forced", f"it is {FORCED}"))
-        stale = [up for up in self._graph.upstreams[node] if self._plan.reasons[up]]
+        stale = self._plan.running_above(node)
         if stale:
             found.append(Reason("upstream runs", self._upstreams_text(node, stale)))
         if meta is None:
@@ -99,6 +98,8 @@ class Explainer:
             found.append(self._source_changed(self._graph.class_of(node), meta))
         if not stale and self._graph.upstreams[node] and meta.upstreams != self._plan.upstreams_digest(node):
             found.append(Reason("upstream newer", self._newer_text(node, meta)))
+        if not found and self._plan.reasons[node]:
+            return [Reason("no result", self._plan.reasons[node])]
         return found or [Reason("fresh", f"its result is fresh{self._made(meta)}")]
 
     def _runs_after_upstream(self, node: int) -> bool:
@@ -133,7 +134,8 @@ class Explainer:
     def _newer_text(self, node: int, meta: Meta) -> str:
         own = self._ended.get(meta.commit.hex())
         newer = []
-        for up in dict.fromkeys(self._graph.upstreams[node]):
+        upstreams, growth = self._graph.upstreams[node], self._plan.growth
+        for up in dict.fromkeys(upstreams) if growth is None else growth.read_by(upstreams):
             found = self._plan.metas[up]
             ended = self._ended.get(found.commit.hex()) if found is not None else None
             if own is not None and ended is not None and ended > own:

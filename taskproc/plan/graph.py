@@ -119,6 +119,16 @@ class Plan:
         running = self.growth.running if self.growth is not None else ()
         return [node for node in dict.fromkeys(nodes) if reasons[node] or node in running]
 
+    def running_above(self, node: int) -> list[int]:
+        """Give the nodes that must run and whose results one gets, each once: upstreams, and what these returned."""
+        upstreams = self.graph.upstreams[node]
+        ups = self.growth.read_by(self.unfinished(upstreams)) if self.growth is not None else dict.fromkeys(upstreams)
+        return [up for up in ups if self.reasons[up]]
+
+    def expanding(self) -> list[int]:
+        """Give the nodes that must run and will return tasks, which nobody knows before."""
+        return [node for node in self.stale if self.graph.tasks[node]._task_config.expands]
+
     def expanded(self) -> dict[int, list[int]]:
         """Give the nodes that have returned tasks which are not all done, with those of them that are not."""
         if self.growth is None:

@@ -12,6 +12,7 @@ from typing import Any
 from ..base.errors import CycleError, TaskprocError, UntrustedCacheError
 from ..base.lean import blake2b
 from ..base.telling import words_of
+from ..store.cache import Cache
 from ..store.meta import Meta
 from ..tasks.expansion import Expansion, expanded
 from ..tasks.node import Node
@@ -357,6 +358,19 @@ def stand_in(growth: Growth, node: int, of_result: Callable[[int], Any]) -> Any:
         else:
             made[one] = expanded(growth.shapes[one].filled([made[up] for up in inner]))
     return made[node]
+
+
+def reached_from(root: Node, cache: Cache) -> set[bytes]:
+    """Give the identities of all tasks that one needs, with what those that expand have returned, also if it is stale.
+
+    Raises:
+        TaskprocError: That cannot be found out.
+    """
+    graph = TaskGraph(root, cache)
+    for task in graph.tasks:  # which grows
+        if task._task_config.expands and graph.classes[type(task)].store.peek([task._task.digest])[0] is not None:
+            graph.add(load_expansion(task, graph).tasks())
+    return set(graph.node_of)
 
 
 def load_expansion(task: Node, graph: TaskGraph) -> Expansion:

@@ -108,6 +108,8 @@ def _run_once(
     plan = make_plan(task, request, settings, cache)
     check_trust(cache.root, [known.store.directory for known in plan.graph.classes.values()])
     if not plan.stale:
+        if request.planned is not None:
+            request.planned(plan)
         return False
     _refuse_circle(plan)
     from ..store.disk import disk_errors
@@ -117,6 +119,8 @@ def _run_once(
     given_up = {node_of[digest]: failure.exception for digest, failure in failures.items() if digest in node_of}
     with disk_errors(cache.root), Session(plan, request, settings, cache, before) as session:
         account, damaged = session.drive(given_up)
+    if request.planned is not None:
+        request.planned(plan)
     for name, number in account.ran.items():
         stats["stats"][name] = stats["stats"].get(name, 0) + number
     stats["generations"] += account.generations or []

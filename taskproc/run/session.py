@@ -220,8 +220,15 @@ class Session:
         for failure in self._account.failures.values() if self._account else ():
             failed[failure.task.task_name] = failed.get(failure.task.task_name, 0) + 1
         report = RunReport(run.run, status, time.monotonic() - self._started, done, failed)
-        self._ledger.write({"kind": "end", "time": time.time(), **asdict(report)})
+        grown = self._grown() if self._plan.growth is not None else {}
+        self._ledger.write({"kind": "end", "time": time.time(), **asdict(report), **grown})
         listeners.run_finished(run, report)
+
+    def _grown(self) -> dict[str, dict[str, int]]:
+        """Count the run's tasks as they are at its end, those that were added included."""
+        stale = set(self._plan.stale)
+        cached = [node for node in range(len(self._plan.graph)) if node not in stale]
+        return {"planned": self._plan.counts(stale), "cached": self._plan.counts(cached)}
 
     def _warn_of_unmatched(self) -> None:
         """Warn of a backend that was given for a task name or a channel that no task has."""

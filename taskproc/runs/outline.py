@@ -5,7 +5,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +59,22 @@ class Outline:
 
     tasks: Mapping[int, OutlinedTask] = field(default_factory=dict)
     returned: Mapping[int, Sequence[int]] = field(default_factory=dict)
+
+    def order(self) -> Sequence[int]:
+        """Give the nodes, each behind its upstreams."""
+        if not self.returned:
+            return list(self.tasks)
+        found: dict[int, None] = {}
+        entered: set[int] = set()
+        waiting = list(self.tasks)[::-1]
+        while waiting:
+            node = waiting[-1]
+            if node in entered:
+                found[waiting.pop()] = None
+            else:
+                entered.add(node)
+                waiting += [up for up in self.upstreams(node) if up not in entered]
+        return list(found)
 
     def upstreams(self, node: int) -> Sequence[int]:
         """Give the nodes that one needs and that had to run, with what these have returned."""
@@ -177,8 +193,14 @@ def _read(parts: Iterable[dict[str, Any]]) -> Outline:
     for content in parts:
         classes = [OutlinedClass(str(one["name"]), dict(one["limits"])) for one in content["classes"]]
         reasons = [str(reason) for reason in content["reasons"]]
+        new = set(map(int, content["node"]))
         for node, number, id, label, reason, ups in zip(*(content[name] for name in names), strict=True):
             of = classes[number]
             tasks[int(node)] = OutlinedTask(int(node), of, int(id), str(label), reasons[reason], tuple(map(int, ups)))
-        returned.update((int(node), list(map(int, nodes))) for node, nodes in content.get("returned", ()))
+        given = {int(node): list(map(int, nodes)) for node, nodes in content.get("returned", ())}
+        for node, nodes in given.items() if tasks.keys() & given.keys() else ():
+            for up in nodes:  # which could not begin before it was returned
+                if up in new:
+                    tasks[up] = replace(tasks[up], upstreams=(*tasks[up].upstreams, node))
+        returned.update(given)
     return Outline(tasks, returned)

@@ -14,7 +14,7 @@ from ..base.lean import blake2b, pickle
 from ..base.telling import told
 from .arguments import canonical
 from .node import Node, TaskRecord
-from .requires import AS_A_LIST, not_a_task
+from .requires import AS_A_LIST, shown, way_out
 from .substitutes import Const, MappedTask
 from .taken import MAX_DEPTH, NestedTooDeepError
 
@@ -164,16 +164,17 @@ def _shape(owner: str, place: str, value: Any, tasks: dict[bytes, tuple[int, Nod
         return [_shape(owner, f"{place}[{at}]", item, tasks, depth + 1) for at, item in enumerate(value)]
     if isinstance(value, dict):
         return {key: _shape(owner, f"{place}[{key!r}]", item, tasks, depth + 1) for key, item in value.items()}
-    task_class, _, method = owner.rpartition(".")
-    raise not_a_task(task_class, method, place[1:-1] or None, value)
+    at = f" at {place}" if place else ""
+    msg = f"{owner} returned {shown(value)}{at}, but its class says expands=True: it returns tasks; {way_out(value)}"
+    raise TaskDefinitionError(msg)
 
 
 def _number(owner: str, place: str, task: Node, tasks: dict[bytes, tuple[int, Node]]) -> int:
     record = task._task
     if not isinstance(record, TaskRecord) or record.sequence < 0:
         msg = (
-            f"{owner + place} is {task!r}, which this worker did not construct, and so cannot say what it needs; "
-            "construct it in run_task, from plain arguments"
+            f"{owner} returned {task!r}, which run_task did not construct, so that nobody can say what it needs; "
+            "return tasks that run_task constructs itself, from plain arguments"
         )
         raise TaskDefinitionError(msg)
     number, known = tasks.setdefault(record.digest, (len(tasks), task))

@@ -282,8 +282,6 @@ class Attempt:
             seconds = time.perf_counter() - self.started
             cpu = usage.cpu_seconds(shared) - cpu
             check_texts(assignment, task)
-            if task._task_config.expands:
-                value = self._expansion(task, value)
         except BaseException as error:
             failure = _as_failure(error)
             text = _readable_traceback(error)
@@ -293,6 +291,8 @@ class Attempt:
             with keeping:
                 return self.fail(failure, text)
         try:
+            if task._task_config.expands:
+                value = self._expansion(task, value)
             with keeping:
                 return self._commit(task, value, seconds, cpu)
         except Exception as error:

@@ -108,7 +108,7 @@ def _shown(
         arguments=arguments,
         state=state,
         reason=reason,
-        upstreams=tuple(dict.fromkeys(plan.graph.upstreams[node])),
+        upstreams=_upstreams(plan, node),
         backend=attempt.backend if attempt is not None and attempt.backend else _backend(choice, task),
         id=id,
         host=attempt.host if attempt is not None else "",
@@ -119,6 +119,12 @@ def _shown(
         directory=directory if names else "",
         logs=_logs(directory, names, with_logs),
     )
+
+
+def _upstreams(plan: Plan, node: int) -> tuple[int, ...]:
+    """Give what a task needs; one that has returned tasks gives their results, so they stand above it, too."""
+    returned = plan.growth.returned.get(node, ()) if plan.growth is not None else ()
+    return tuple(dict.fromkeys([*plan.graph.upstreams[node], *returned]))
 
 
 def _state(reason: str, lately: TaskState | None) -> tuple[State, str]:
