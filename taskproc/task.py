@@ -220,6 +220,18 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         """Stand for a part of the result: `task['key'][0]` can be required like a task."""
         return MappedTask(self, key)
 
+    if TYPE_CHECKING:  # what is had of a task that returns tasks
+
+        @overload
+        def _results_of_returned(self: TaskLike[Sequence[Task[T]]]) -> list[T]: ...
+        @overload
+        def _results_of_returned(self: TaskLike[Mapping[K, Task[T]]]) -> dict[K, T]: ...
+        @overload
+        def _results_of_returned(self: TaskLike[TaskLike[T]]) -> T: ...
+        @overload
+        def _results_of_returned(self: TaskLike[S]) -> S: ...
+        def _results_of_returned(self: Any) -> Any: ...
+
     def get_task_result(self: TaskLike[S]) -> S:
         """Read the result from the cache; nothing is run.
 

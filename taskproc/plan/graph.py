@@ -138,17 +138,20 @@ class Plan:
     def doubtful(self) -> set[int]:
         """Give the nodes that need not run after all if their upstreams give again what they gave."""
         found: set[int] = set()
+
+        def is_sure(node: int) -> bool:
+            if not self.reasons[node] and self.growth is not None:
+                return self.growth.is_sure_to_change(node, is_sure)
+            return node not in found and self._is_sure_to_change(node)
+
         for node in self.stale:
-            if follows_upstream(self.reasons[node]):
-                stale = self.unfinished(self.graph.upstreams[node])
-                if not any(up not in found and self._is_sure_to_change(up, found) for up in stale):
-                    found.add(node)
+            upstreams = self.graph.upstreams[node] if follows_upstream(self.reasons[node]) else ()
+            if upstreams and not any(map(is_sure, self.unfinished(upstreams))):
+                found.add(node)
         return found
 
-    def _is_sure_to_change(self, node: int, doubtful: set[int]) -> bool:
+    def _is_sure_to_change(self, node: int) -> bool:
         """Whether what a node that runs gives will not count as what it gave before."""
-        if not self.reasons[node] and self.growth is not None:
-            return self.growth.is_sure_to_change(node, doubtful)
         return self.metas[node] is None or node in self.forced or not self.graph.class_of(node).config.cutoff
 
     def done(self, node: int, meta: Meta) -> None:

@@ -86,13 +86,19 @@ class Growth:
                     waiting.append(inner)
         return list(found)
 
-    def is_sure_to_change(self, node: int, doubtful: set[int]) -> bool:
-        """Whether one of the tasks that a node has returned runs, and will surely give another result."""
-        if node not in self._sure:
-            inner = [one for one in self.returned[node] if one in self.running or self._reasons[one]]
-            self._sure[node] = any(
-                self.is_sure_to_change(one, doubtful) if one in self.running else one not in doubtful for one in inner
-            )
+    def is_sure_to_change(self, node: int, is_sure: Callable[[int], bool]) -> bool:
+        """Whether one of the tasks that a node has returned runs, and will surely give another result.
+
+        Args:
+            node: The node.
+            is_sure: Says so of a task that runs.
+        """
+        for one in self.running:  # each behind those that it has returned
+            if one not in self._sure:
+                running = [inner for inner in self.returned[one] if self._reasons[inner]]
+                self._sure[one] = any(map(is_sure, running)) or any(self._sure.get(up) for up in self.returned[one])
+            if one == node:
+                break
         return self._sure[node]
 
     def done(self, nodes: Iterable[int]) -> None:

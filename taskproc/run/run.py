@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base.collector import eased_collector
@@ -51,6 +51,8 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
     Raises:
         FailedTaskError: A task failed.
     """
+    from ..tasks.settings import load_settings
+
     worker.tell_of_nesting()
     stats: dict[str, Any] = {"stats": {}, "generations": []}
     failures: dict[bytes, FailedTaskError] = {}
@@ -62,8 +64,9 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
         try:
             return located(task).load_result(), stats
         except DamagedResultError as error:
-            _LOGGER.warning("%s; it is computed again", error)
-            _store_of(task).discard_result(task._task.digest)
+            if not _drop_damaged_of(make_plan(task, request, load_settings(), current_cache())):
+                _LOGGER.warning("%s; it is computed again", error)
+                _store_of(task).discard_result(task._task.digest)
     _raise_failures(list(failures.values()))
     msg = f"{task!r} has a damaged result again and again; is the disk all right?"
     raise CacheError(msg)
@@ -124,7 +127,7 @@ def _run_once(
     for name, number in account.ran.items():
         stats["stats"][name] = stats["stats"].get(name, 0) + number
     stats["generations"] += account.generations or []
-    repaired = _drop_damaged(plan, damaged)
+    repaired = _drop_damaged_above(plan, damaged)
     again = set(damaged) if repaired else set()
     failures.update((plan.graph.digest(node), error) for node, error in account.failures.items() if node not in again)
     return repaired
@@ -137,14 +140,24 @@ def _raise_failures(failures: Sequence[FailedTaskError]) -> None:
         raise FailedTasksError(failures) from failures[0].exception
 
 
-def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
-    """Check the results that these nodes read, drop those that are damaged, and tell whether to run once more.
+def _drop_damaged_of(plan: Plan) -> bool:
+    """Drop those damaged results that the task asked for gives, if it is one that gives those of others."""
+    return plan.growth is not None and _drop_damaged(plan, plan.growth.read_by([plan.graph.root])[1:])
+
+
+def _drop_damaged_above(plan: Plan, nodes: Sequence[int]) -> bool:
+    """Check the results that these nodes read, as below."""
+    upstreams = dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node])
+    return _drop_damaged(plan, plan.growth.read_by(upstreams) if plan.growth is not None else upstreams)
+
+
+def _drop_damaged(plan: Plan, nodes: Iterable[int]) -> bool:
+    """Check the results of these nodes, drop those that are damaged, and tell whether to run once more.
 
     One that another run has replaced since is cause for it, too.
     """
     found = False
-    upstreams = dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node])
-    for up in plan.growth.read_by(upstreams) if plan.growth is not None else upstreams:
+    for up in nodes:
         known = plan.graph.class_of(up)
         try:
             known.store.verify(plan.graph.digest(up))
