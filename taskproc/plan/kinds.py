@@ -31,11 +31,10 @@ class Kinds:
         """Take in those tasks of a graph that are new; whether they tell anything new of any class."""
         new, links = tasks[self._seen :], upstreams[self._seen :]
         self._seen = len(tasks)
-        kinds = list(map(type, tasks))
         before = self._size()
         for kind in set(map(type, new)):
             self._above.setdefault(kind, set())
-        for kind, up in {(type(task), kinds[up]) for task, ups in zip(new, links, strict=True) for up in ups}:
+        for kind, up in {(type(task), type(tasks[up])) for task, ups in zip(new, links, strict=True) for up in ups}:
             self._above[kind].add(up)
         self._look_at_values(new)
         return self._size() != before

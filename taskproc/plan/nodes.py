@@ -188,7 +188,8 @@ class TaskGraph:
         """Read the provenance of the results of all tasks, or of those from one on, class by class."""
         metas: list[Meta | None] = [None] * (len(self.tasks) - first)
         for cls, nodes in self.by_class(range(first, len(self))).items():
-            self.classes[cls].store.ids.look_again()
+            if not first:
+                self.classes[cls].store.ids.look_again()
             found = self.classes[cls].store.peek([self.digest(node) for node in nodes])
             for node, meta in zip(nodes, found, strict=True):
                 metas[node - first] = meta
