@@ -20,7 +20,7 @@ from .taken import MAX_DEPTH, NestedTooDeepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from ..store.cache import Cache
@@ -220,22 +220,24 @@ class _Recipes(pickle.Pickler):
     """Pickles a task as the call that constructs it."""
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type) and issubclass(obj, Node):  # once, however many tasks it has
+            return class_named, (obj._task_config.name, obj.__module__, obj.__qualname__)
         if not isinstance(obj, Node):
             return NotImplemented
-        record, config, cls = obj._task, obj._task_config, type(obj)
+        record = obj._task
         if not isinstance(record, TaskRecord):
             msg = f"{obj!r}, an argument of a task that run_task returned, was not constructed there"
             raise TaskDefinitionError(msg)
-        return construct_named, (config.name, cls.__module__, cls.__qualname__, *config.binder.call(record.bound))
+        args, kwargs = obj._task_config.binder.call(record.bound)
+        return (construct, (type(obj), args, kwargs)) if kwargs else (type(obj), args)
 
 
-def construct_named(name: str, module: str, qualname: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
-    """Construct a task of a class that is known by its names."""
-    task: Node = _class_named(name, module, qualname)(*args, **kwargs)
-    return task
+def construct(cls: Callable[..., Node], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Node:
+    """Construct a task with named arguments."""
+    return cls(*args, **kwargs)
 
 
-def _class_named(name: str, module: str, qualname: str) -> Callable[..., Node]:
+def class_named(name: str, module: str, qualname: str) -> Callable[..., Node]:
     """Find a task class: in its module, or among all that are defined here, or by importing the module.
 
     Raises:
