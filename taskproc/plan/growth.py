@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..base.errors import CycleError, TaskprocError, UntrustedCacheError
+from ..base.errors import CycleError, TaskprocError, UntrustedCacheError, UpstreamChangedError
 from ..base.lean import blake2b
 from ..base.telling import words_of
 from ..store.cache import Cache
@@ -179,6 +179,10 @@ class Growth:
             TaskprocError: That cannot be done.
         """
         expansion = load_expansion(self._graph.tasks[node], self._graph)
+        (found,) = self._graph.class_of(node).store.peek([self._graph.digest(node)])
+        if found is None or found.commit != self._meta(node).commit:
+            msg = f"another run has replaced what {self._graph.tasks[node]!r} returned; run again"
+            raise UpstreamChangedError(msg)
         return expansion, expansion.tasks()
 
     def add(self, node: int, expansion: Expansion, tasks: Sequence[Node]) -> Sequence[int]:
@@ -196,6 +200,7 @@ class Growth:
         """Read the sources anew if more is known of classes: whose results they may be given, with which values."""
         graph = self._graph
         is_more = graph.kinds.give(type(graph.tasks[node]), map(type, tasks))
+        is_more = is_more or len(graph.read.sources) < len(graph.classes)
         if self._helpers:
             is_more = graph.kinds.look_at(graph.tasks, graph.upstreams) or is_more
         if is_more:

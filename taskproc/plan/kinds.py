@@ -39,6 +39,10 @@ class Kinds:
         self._look_at_values(new)
         return self._size() != before
 
+    def forget(self, length: int) -> None:
+        """Learn that of a graph's tasks only so many are left: those that come will be new."""
+        self._seen = min(self._seen, length)
+
     def give(self, cls: type, others: Iterable[type]) -> bool:
         """Note the classes of the tasks that a task of a class returned; whether one of them is new."""
         known = self.given.setdefault(cls, set())

@@ -127,6 +127,7 @@ class TaskGraph:
         """Leave out what was added since there were so many tasks; its classes stay."""
         for digest in self._digests[length:]:
             del self.node_of[digest]
+        self.kinds.forget(length)
         del self.tasks[length:], self._digests[length:], self.upstreams[length:]
 
     def renumber(self, order: Sequence[int]) -> None:

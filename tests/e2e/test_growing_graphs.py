@@ -357,3 +357,93 @@ def test_damaged_result_of_what_was_returned_is_computed_again(project: Project)
     assert project.do("Main().clear_task(); Sum().clear_task(); print(Main().run_graph())")[0] == "60\n"
     results[1].write_bytes(results[1].read_bytes()[:-4] + b"1234")
     assert project.do("print(Split().run_graph()['all'])")[0] == "[10, 20, 30]\n"
+
+
+VALUES = {
+    "values.py": """
+        from dataclasses import dataclass
+        @dataclass(frozen=True)
+        class Pair:
+            a: int
+            def double(self):
+                return 2 * self.a
+        @dataclass(frozen=True)
+        class Size:
+            n: int
+        """,
+    "steps.py": """
+        from taskproc import Requires, RequiresList, TaskBase
+        from values import Pair, Size
+        class Make(TaskBase):
+            def __init__(self, size):
+                self.size = size
+            def run_task(self):
+                return Pair(self.size.n)
+        class Split(TaskBase, expands=True):
+            def __init__(self, number):
+                self.number = number
+            def run_task(self):
+                return [Make(Size(n)) for n in range(self.number)]
+        class Fixed(TaskBase):
+            def run_task(self):
+                return []
+        class Sum(TaskBase):
+            pairs: Requires[list]
+            def __init__(self, number):
+                self.pairs = Split(number) if number else Fixed()
+            def run_task(self):
+                return sum(pair.double() for pair in self.pairs)
+        class Main(TaskBase):
+            sums: RequiresList[int]
+            def __init__(self):
+                self.sums = [Sum(0), Sum(2), Sum(3)]
+            def run_task(self):
+                return sum(self.sums)
+        """,
+}
+
+
+@pytest.mark.parametrize("store", ["tree", "packed"])
+def test_classes_in_the_results_of_what_was_returned_are_a_part_of_the_source(run_script: ScriptRunner, store: str):
+    for name, text in VALUES.items():
+        run_script.write(text, name)
+
+    def run() -> str:
+        code = "from steps import Main; v, s = Main().run_graph_with_stats(); print(v, sorted(s['stats'].items()))"
+        return run_script.run([sys.executable, "-c", code], env={"TP_STORE": store}).out.strip()
+
+    assert run().startswith("8 [")
+    assert run() == "8 []"
+    run_script.write(VALUES["values.py"].replace("2 * self.a", "3 * self.a"), "values.py")
+    assert run().startswith("12 [")
+    assert run() == "12 []"
+
+
+def test_a_notebooks_classes_may_expand(run_script: ScriptRunner):
+    pytest.importorskip("IPython")
+    run_script.cells([
+        "from taskproc import TaskBase, Requires\n"
+        "class One(TaskBase):\n    def __init__(self, n): self.n = n\n    def run_task(self): return self.n\n"
+        "class Split(TaskBase, expands=True):\n    def run_task(self): return [One(1), One(2)]",
+        "class Sum(TaskBase):\n    parts: Requires[list]\n    def __init__(self): self.parts = Split()\n"
+        "    def run_task(self): return sum(self.parts)",
+        "assert Sum().run_graph() == 3",
+        "class One(TaskBase):\n    def __init__(self, n): self.n = n\n    def run_task(self): return 10 * self.n",
+        "assert Sum().run_graph() == 30",
+        "assert Split().run_graph() == [10, 20]",
+    ])  # fmt: skip
+
+
+def test_expanding_class_cannot_say_what_makes_its_result_the_same(run_script: ScriptRunner):
+    ended = run_script(
+        """
+        from taskproc import TaskBase
+        class Split(TaskBase, expands=True):
+            def run_task(self):
+                return []
+            def result_digest(self, value):
+                return ""
+        """,
+        check=False,
+    )
+    assert "Split: it says expands=True and defines result_digest" in ended.err
