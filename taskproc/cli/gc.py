@@ -108,7 +108,7 @@ def _reached(files: Sequence[TaskFile], entries: Sequence[str], cache: Cache) ->
     Raises:
         click.UsageError: A file has none of the entry points, or none has one of them.
     """
-    from ..plan.growth import reached_from
+    from ..plan.returned import reached_from
 
     reached: set[bytes] = set()
     found: set[str] = set()

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from ..base.errors import CycleError, TaskprocError, UntrustedCacheError, UpstreamChangedError
 from ..base.lean import blake2b
 from ..base.telling import words_of
-from ..store.cache import Cache
 from ..store.meta import Meta
-from ..tasks.expansion import Expansion, expanded
+from ..tasks.expansion import Expansion
 from ..tasks.node import Node
+from .circles import circle_through, told_circle
 from .nodes import TaskGraph
+from .returned import load_expansion
 
 
 class Growth:
@@ -222,18 +222,11 @@ class Growth:
 
     def _refuse_circle(self, node: int) -> None:
         """Refuse what a node has returned if it waits for that very node."""
-        came_from: dict[int, int] = {}
-        waiting = [node]
-        while waiting:
-            one = waiting.pop()
-            for up in self.awaited(one):
-                if up == node:
-                    raise self.circle([*_path(came_from, one), node])
-                if up not in came_from:
-                    came_from[up] = one
-                    waiting.append(up)
+        circle = circle_through(node, self._awaited)
+        if circle is not None:
+            raise self.circle(circle)
 
-    def awaited(self, node: int) -> list[int]:
+    def _awaited(self, node: int) -> list[int]:
         """Give those unfinished nodes that one waits for."""
         nodes = self._graph.upstreams[node] if self._reasons[node] else self.returned.get(node, ())
         return [up for up in nodes if self._reasons[up] or up in self.running or up == node or self._is_open(up)]
@@ -243,10 +236,7 @@ class Growth:
 
     def circle(self, nodes: Sequence[int]) -> CycleError:
         """Say that tasks wait for each other; the first is the last again, and has returned the second."""
-        names = [repr(self._graph.tasks[node]) for node in nodes]
-        shown = names if len(names) <= 12 else [*names[:5], f"... {len(names) - 10} more ...", *names[-5:]]
-        msg = f"a task needs itself: {' -> '.join(shown)}; {names[0]} returned {names[1]}, which needs its results"
-        return CycleError(msg)
+        return told_circle([repr(self._graph.tasks[node]) for node in nodes])
 
 
 class _Judging:
@@ -345,67 +335,6 @@ class _Judging:
         circle = list(came)[list(came).index(node) :]
         at = next(at for at, one in enumerate(circle) if one in self._growth.returned)
         return self._growth.circle([*circle[at:], *circle[: at + 1]])
-
-
-def stand_in(growth: Growth, node: int, of_result: Callable[[int], Any]) -> Any:
-    """Give what stands for the results of the tasks that a node has returned, and these, and so on.
-
-    Args:
-        growth: What has been returned.
-        node: The node.
-        of_result: Gives what stands for the result of a node that has returned no tasks.
-    """
-    made: dict[int, Any] = {}
-    waiting = [node]
-    while waiting:  # as deep as one task returns another, so no recursion
-        one = waiting[-1]
-        inner = growth.returned.get(one)
-        if one in made:
-            waiting.pop()
-        elif inner is None:
-            made[one] = of_result(one)
-        elif missing := [up for up in inner if up not in made]:
-            waiting += missing
-        else:
-            made[one] = expanded(growth.shapes[one].filled([made[up] for up in inner]))
-    return made[node]
-
-
-def reached_from(root: Node, cache: Cache) -> set[bytes]:
-    """Give the identities of all tasks that one needs, with what those that expand have returned, also if it is stale.
-
-    Raises:
-        TaskprocError: That cannot be found out.
-    """
-    graph = TaskGraph(root, cache)
-    for task in graph.tasks:  # which grows
-        if task._task_config.expands and graph.classes[type(task)].store.peek([task._task.digest])[0] is not None:
-            graph.add(load_expansion(task, graph).tasks())
-    return set(graph.node_of)
-
-
-def load_expansion(task: Node, graph: TaskGraph) -> Expansion:
-    """Read what an expanding task of a graph has returned.
-
-    Raises:
-        TaskprocError: It cannot be read.
-    """
-    from ..tasks.trust import check_trust
-
-    store = graph.classes[type(task)].store
-    check_trust(graph.cache.root, [store.directory])
-    found: Any = store.load(task._task.digest, repr(task))
-    if not isinstance(found, Expansion):
-        msg = f"the result of {task!r} is not what an expanding task returned"
-        raise TaskprocError(msg)
-    return found
-
-
-def _path(came_from: dict[int, int], node: int) -> list[int]:
-    path = [node]
-    while path[-1] in came_from:
-        path.append(came_from[path[-1]])
-    return path[::-1]
 
 
 def _digest(parts: Iterable[bytes]) -> bytes:

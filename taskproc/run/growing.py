@@ -54,6 +54,9 @@ class Growing:
         growth = self._plan.growth
         assert growth is not None, "the graph has tasks that expand"
         first, classes, read = len(self._graph), len(self._graph.classes), self._graph.read
+        for node, meta in effect.finish.metas.items():
+            if meta.size != 0:  # it lies in a directory, where it is found by its id
+                self._seats.note(node)
         failed = growth.grow(dict(effect.finish.metas))
         grown = {node: meta for node, meta in effect.finish.metas.items() if node not in failed}
         new = range(first, len(self._graph))

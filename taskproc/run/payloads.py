@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from ..base.script import script_name
 from ..plan.graph import Plan
-from ..plan.growth import stand_in
 from ..plan.sources import Read
 from ..plugin import Job
 from ..tasks.label import label
@@ -23,6 +22,7 @@ from ..work.handover import Assignment, Before, ChangedResult, PackedResult, Sto
 from ..work.texts import Texts
 from .packing import Packer
 from .seats import Seats
+from .stand_ins import stand_in
 
 _LONGEST_LINK = 150
 _HELD_VALUE = 1024  # bytes: larger packed values are read from the file again

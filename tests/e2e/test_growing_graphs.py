@@ -48,6 +48,7 @@ class Split(TaskBase, expands=True):
         self.lines = Lines()
     def run_task(self):
         note("Split")
+        print("a task that speaks has a directory in either store")
         return {"all": [Line(text) for text in self.lines], "first": Line(self.lines[0])}
 
 class Sum(TaskBase):
@@ -447,3 +448,51 @@ def test_expanding_class_cannot_say_what_makes_its_result_the_same(run_script: S
         check=False,
     )
     assert "Split: it says expands=True and defines result_digest" in ended.err
+
+
+@pytest.mark.parametrize("store", ["tree", "packed"])
+def test_expanding_tasks_stand_wherever_a_task_may(run_script: ScriptRunner, store: str):
+    done = run_script("""
+        import os
+        from taskproc import Const, Requires, RequiresDict, RequiresList, TaskBase
+        class Piece(TaskBase):
+            def __init__(self, n):
+                self.n = n
+            def run_task(self):
+                return 10 * self.n
+        class Parts(TaskBase):
+            def run_task(self):
+                return {"a": [7, 8]}
+        class Split(TaskBase, expands=True, retries=1):
+            def __init__(self, k):
+                self.k = k
+            def run_task(self):
+                if not os.path.exists("tried"):
+                    open("tried", "w").close()
+                    raise ValueError("the first time")
+                return {"all": (Piece(n) for n in range(self.k)), "part": Parts()["a"], "const": Const(3)}
+        class Single(TaskBase, expands=True):
+            def run_task(self):
+                return Parts()["a"]
+        class Holds(TaskBase):
+            one: Requires[int]
+            many: RequiresList
+            named: RequiresDict
+            given: Requires[dict]
+            def __init__(self, given):
+                self.one, self.given = Split(2)["all"][1], given
+                self.many = [Split(3)["all"], Single(), Const(1)]
+                self.named = {"x": Split(1)["part"][0], "y": Single()[1]}
+            def run_task(self):
+                return self.one, self.many, self.named, self.given
+        class Nests(TaskBase):
+            def run_task(self):
+                return Split(4).run_graph()["all"], Split(4).get_task_result()["const"]
+        if __name__ == "__main__":
+            for how in ({}, {"force_interactive": True}):
+                print(Holds(Split(1)).run_graph(**how))
+            print(Nests().run_graph())
+    """, env={"TP_STORE": store})  # fmt: skip
+    given = "{'all': [0], 'part': [7, 8], 'const': 3}"
+    held = f"(10, [[0, 10, 20], [7, 8], 1], {{'x': 7, 'y': 8}}, {given})"
+    assert done.out.splitlines() == [held, held, "([0, 10, 20, 30], 3)"]
