@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from taskproc.contract.plugins import Plugins
-from taskproc.plan.graph import NO_SOURCE, NO_UPSTREAMS
+from taskproc.plan.graph import NO_UPSTREAMS
+from taskproc.plan.nodes import NO_SOURCE
 from taskproc.run.choice import BackendChoice
 from taskproc.run.packing import Packer
 from taskproc.run.payloads import Payloads
@@ -31,7 +32,7 @@ def main(depth: int) -> None:
     run = Path("run").resolve()
     run.mkdir()
     choice = BackendChoice(settings, None, {}, {})
-    seats, packer = Seats(plan, set()), Packer(str(run))
+    seats, packer = Seats(plan, lambda known: False), Packer(str(run))
     packer.register(plan.graph.classes, plan.graph.read.beside)
     seats.allot()
     node = len(plan.graph) - 1

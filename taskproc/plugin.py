@@ -322,17 +322,18 @@ class Event:
 
     Args:
         time: Seconds since the epoch.
-        kind: What happened.
+        kind: What happened. `grown` is not of one task: so many tasks of that name were added to the run.
         task: The task's name.
         task_id: Its id, or -1 while it has none.
         nonce: The attempt.
         backend: The backend's name.
         detail: JSON-able: host, pid, reason, seconds; `retried` for a failure that is not the last word; `spared` for
-            a task that was to run and need not, since what it needs came out as before.
+            a task that was to run and need not, since what it needs came out as before; `planned` and `cached` for
+            how many tasks were added that must run, and that have results.
     """
 
     time: float
-    kind: Literal["cached", "submitted", "waiting", "started", "done", "failed", "lost", "cancelled"]
+    kind: Literal["cached", "submitted", "waiting", "started", "done", "failed", "lost", "cancelled", "grown"]
     task: str
     task_id: int
     nonce: str = ""

@@ -109,6 +109,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             (`exists`), their sizes, too (`size`, the default), or their contents, too (`content`).
         depends_on (InputFile, InputDir, EnvVar, Package, or several): What the tasks read from outside besides their
             arguments. Tasks of derived classes depend on it too.
+        expands (bool): Whether `run_task` returns tasks: one, or a list or a dict of them, nested in any way. They are
+            added to the graph, and whoever requires the task gets their results in the same shape.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -185,6 +187,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         expires: str | float | timedelta | None = None,
         files: FilesKind = "size",
         depends_on: DependsOn = (),
+        expands: bool = False,
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:
@@ -210,6 +213,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             expires=expires,
             files=files,
             depends_on=depends_on,
+            expands=expands,
         )
         for name in declared_requirements(cls, frame_depth=1):
             value = cls.__dict__.get(name)
@@ -236,6 +240,18 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
     def __getitem__(self: Any, key: Any) -> MappedTask[Any]:
         """Stand for a part of the result: `task['key'][0]` can be required like a task."""
         return MappedTask(self, key)
+
+    if TYPE_CHECKING:  # what is had of a task that returns tasks
+
+        @overload
+        def _results_of_returned(self: TaskLike[Sequence[Task[T]]]) -> list[T]: ...
+        @overload
+        def _results_of_returned(self: TaskLike[Mapping[K, Task[T]]]) -> dict[K, T]: ...
+        @overload
+        def _results_of_returned(self: TaskLike[TaskLike[T]]) -> T: ...
+        @overload
+        def _results_of_returned(self: TaskLike[S]) -> S: ...
+        def _results_of_returned(self: Any) -> Any: ...
 
     def get_task_result(self: TaskLike[S]) -> S:
         """Read the result from the cache; nothing is run.

@@ -35,12 +35,12 @@ def accept(
     Use it after a change that you know to be cosmetic, in a task class or in what it calls. `taskproc why` shows the
     change. Results that are stale for another reason still are.
     """
-    from ..plan.graph import TaskGraph
+    from ..run.request import RunRequest
+    from ..run.run import make_plan
     from ..tasks.in_use import current_cache
 
     settings, task = load_entry_point(taskfile, entrypoint, arguments, cache_dir)
-    graph = TaskGraph(task, current_cache())
-    graph.read_sources(helpers=settings.detect_helper_change, files=settings.detect == "files")
+    graph = make_plan(task, RunRequest(), settings, current_cache()).graph
     superseded = _superseded(graph, classes)
     if not superseded:
         click.echo("Nothing to accept: no result was made by another source.")

@@ -41,6 +41,10 @@ def print_plan(task: TaskBase[Any], request: RunRequest) -> None:
             reasons = Counter(kind_of_reason(one.reason) for one in tasks[_SHOWN_TASKS:])
             told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
             click.echo(f"    ... and {len(tasks) - _SHOWN_TASKS} more: {told}")
+    expanding = preview.expanding()
+    if expanding:
+        more = f" and {len(expanding) - 1} more" if len(expanding) > 1 else ""
+        click.echo(f"\nWhich tasks follow will be known when {_short(repr(expanding[0]))}{more} has run.")
     _print_inside(preview)
     _print_submissions(preview)
     try:

@@ -111,8 +111,8 @@ def _reached(
     Raises:
         click.UsageError: A file has none of the entry points, or none has one of them.
     """
-    from ..plan.graph import TaskGraph
     from ..plan.named_files import whose_files
+    from ..plan.returned import graph_from
 
     reached: set[bytes] = set()
     named: set[tuple[str, int]] = set()
@@ -124,8 +124,8 @@ def _reached(
             raise click.UsageError(msg)
         for entry, root in roots:
             found.add(entry)
-            graph = TaskGraph(root, cache)
-            reached.update(task._task.digest for task in graph.tasks)
+            graph = graph_from(root, cache)
+            reached.update(graph.node_of)
             named |= whose_files(graph, graph.read_results())
     for entry in entries:
         if entry not in found:

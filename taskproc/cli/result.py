@@ -48,6 +48,7 @@ def _load(place: Place, pattern: TaskPattern) -> Any:
     """Read a result: from its directory, or else, if it is packed, by its task constructed anew."""
     from ..look.catalogue import find_entries
     from ..store import files
+    from ..tasks.location import as_given
     from ..tasks.trust import check_trust
 
     cls = class_meant(place, pattern)
@@ -63,7 +64,7 @@ def _load(place: Place, pattern: TaskPattern) -> Any:
     ]
     if found:
         entry = the_entry(place, pattern, found)
-        return files.load(f"{entry.directory}/{files.RESULT}", entry.label)
+        return as_given(files.load(f"{entry.directory}/{files.RESULT}", entry.label), place.cache.root)
     if pattern.id is None and not pattern.label and module is not None:
         with told_as_users():
             return _constructed(module, pattern).get_task_result()

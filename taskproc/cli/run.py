@@ -25,9 +25,10 @@ from .options import (
 from .taskfile import told_as_users
 
 if TYPE_CHECKING:
-    from ..plan.graph import TaskGraph
+    from ..plan.graph import Plan, TaskGraph
     from ..run.request import RunRequest
     from ..task import TaskBase
+    from ..tasks.config import TaskConfig
     from ..tasks.settings import Settings
 
 _DONE, _FAILED, _INTERRUPTED = 0, 1, 130
@@ -133,7 +134,7 @@ def run(**given: Any) -> int:
 
         print_plan(task, request)
         return _DONE
-    return _run(task, graph, request)
+    return _run(task, request)
 
 
 def _request(options: _Options) -> RunRequest:
@@ -177,9 +178,12 @@ def _checked(
     from ..base.options import nearest
     from ..look.preview import check_backends
 
-    unknown = check_backends(graph, request, settings)
-    configs = [known.config for known in graph.classes.values()]
+    configs = _configs(graph)
     labels = {label for config in configs for label in config.channels}
+    unknown = [
+        given for given in check_backends(graph, request, settings)
+        if given not in labels and not any(config.name.endswith(f".{given}") for config in configs)
+    ]  # fmt: skip
     chosen = dict(request.rate_limits)
     for given, number in limits.items():
         meant = [given] if given in labels else [c.name for c in configs if c.name.endswith(f".{given}")]
@@ -192,7 +196,17 @@ def _checked(
     return replace(request, rate_limits=chosen)
 
 
-def _run(task: TaskBase[Any], graph: TaskGraph, request: RunRequest) -> int:
+def _configs(graph: TaskGraph) -> list[TaskConfig]:
+    """Give the settings of the classes that a graph has, or may come to have: of any class, if a task of it expands."""
+    configs = [known.config for known in graph.classes.values()]
+    if any(config.expands for config in configs):
+        from ..tasks.expansion import defined_tasks
+
+        configs += [cls._task_config for cls in defined_tasks()]
+    return configs
+
+
+def _run(task: TaskBase[Any], request: RunRequest) -> int:
     from dataclasses import replace
 
     from ..run.run import run as run_request
@@ -200,8 +214,9 @@ def _run(task: TaskBase[Any], graph: TaskGraph, request: RunRequest) -> int:
     from . import report
 
     tally = report.Tally()
+    plans: list[Plan] = []
     try:
-        run_request(task, replace(request, watchers=[tally]))
+        run_request(task, replace(request, watchers=[tally], planned=plans.append))
     except FailedTaskError as error:
         failures = error.failures if isinstance(error, FailedTasksError) else [error]
         report.print_failures(failures, tally)
@@ -209,13 +224,7 @@ def _run(task: TaskBase[Any], graph: TaskGraph, request: RunRequest) -> int:
     except KeyboardInterrupt:
         report.print_interrupted(tally, request.detach)
         return _INTERRUPTED
-    report.print_summary(task, tally, _counts(graph))
+    report.print_summary(task, tally, plans[-1].counts(range(len(plans[-1].graph))))
     report.print_output(task)
     sys.stdout.flush()
     return _DONE
-
-
-def _counts(graph: TaskGraph) -> dict[str, int]:
-    from collections import Counter
-
-    return dict(Counter(task.task_name for task in graph.tasks))

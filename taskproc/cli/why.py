@@ -36,7 +36,8 @@ def why(
 ) -> int:
     """Say why the entry point of TASKFILE, and what it needs, would run or not; or only TASK.
 
-    TASK is written Class, Class#7 (the id) or Class(n=3). Nothing is run, and no result is unpickled.
+    TASK is written Class, Class#7 (the id) or Class(n=3). Nothing is run, and of results only those
+    are unpickled that are tasks, of classes with expands=True.
     """
     from ..look.explain import Explainer
     from ..run.request import RunRequest

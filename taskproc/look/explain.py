@@ -73,8 +73,7 @@ class Explainer:
         causes = list(range(len(self._graph)))
         for node in self._plan.stale:
             if self._runs_after_upstream(node):
-                stale = (up for up in self._graph.upstreams[node] if self._plan.reasons[up])
-                causes[node] = causes[next(stale, node)]
+                causes[node] = causes[next(iter(self._plan.running_above(node)), node)]
         return causes
 
     def reasons(self, node: int, *, thorough: bool = False) -> list[Reason]:
@@ -91,7 +90,7 @@ class Explainer:
             found.append(damage)
         if self._plan.reasons[node] == FORCED:
             found.append(Reason("forced", f"it is {FORCED}"))
-        stale = [up for up in self._graph.upstreams[node] if self._plan.reasons[up]]
+        stale = self._plan.running_above(node)
         if stale:
             found.append(Reason("upstream runs", self._upstreams_text(node, stale)))
         if meta is None:
@@ -112,6 +111,8 @@ class Explainer:
             found.append(Reason("upstream newer", self._newer_text(node, meta)))
         if not found and node in self._plan.displaced:
             found.append(Reason("displaced", f"it has {self._plan.displaced[node].words}"))
+        if not found and self._plan.reasons[node]:
+            return [Reason("no result", self._plan.reasons[node])]
         return found or [Reason("fresh", f"its result is fresh{self._made(meta)}")]
 
     def _runs_after_upstream(self, node: int) -> bool:
@@ -146,7 +147,8 @@ class Explainer:
     def _newer_text(self, node: int, meta: Meta) -> str:
         own = self._ended.get(meta.commit.hex())
         newer = []
-        for up in dict.fromkeys(self._graph.upstreams[node]):
+        upstreams, growth = self._graph.upstreams[node], self._plan.growth
+        for up in dict.fromkeys(upstreams) if growth is None else growth.read_by(upstreams):
             found = self._plan.metas[up]
             ended = self._ended.get(found.commit.hex()) if found is not None else None
             if own is not None and ended is not None and ended > own:

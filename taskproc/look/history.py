@@ -237,7 +237,7 @@ class RunReader:
         outlined = self.outline.tasks
         settled = {node for node, known in self._known.items() if known.state in _OVER}
         failed = {node for node, known in self._known.items() if known.state == "failed"}
-        for node in sorted({*outlined, *self._known}):
+        for node in dict.fromkeys([*self.outline.order(), *sorted(self._known)]):
             yield self._state(node, outlined.get(node), self._known.get(node), settled, failed)
 
     def _state(
@@ -251,7 +251,7 @@ class RunReader:
         if not self.run.alive and state in ("queued", "running"):
             attempts = (*attempts[:-1], self._left(attempts[-1], directory)) if attempts else ()
             state, reason = (attempts[-1].state, attempts[-1].reason) if attempts else ("waiting", "")
-        upstreams = outlined.upstreams if outlined else ()
+        upstreams = self.outline.upstreams(node)
         if state == "waiting":
             reason = self._why_waiting(known, outlined, [up for up in upstreams if up not in settled], failed)
         label = outlined.label if outlined else f"{name.rpartition('.')[2]}#{id}"
@@ -308,6 +308,8 @@ class RunReader:
             self._opening = entry
         elif kind == "end":
             self._closing = entry
+        elif kind == "grown":
+            self._grown(entry)
         elif kind == "worker":
             self._workers[entry["worker"]] = str(entry["backend"]), str(entry.get("host") or ""), _pid(entry)
         elif kind == "accepted":
@@ -327,6 +329,14 @@ class RunReader:
         if known is None:
             known = self._known[node] = _Known()
         return known
+
+    def _grown(self, entry: Mapping[str, Any]) -> None:
+        """Take note of tasks that were added to the run."""
+        self._outline = Outline()  # which is to be read again
+        for kind in ("planned", "cached"):
+            total = Counter(_numbers(self._opening.get(kind)))
+            total.update(_numbers(entry.get(kind)))
+            self._opening = {**self._opening, kind: total}
 
     def _accepted(self, nonce: str, job: str) -> None:
         self._job_of[nonce] = job
@@ -424,8 +434,8 @@ def _described(
         started=_seconds(info.get("started"), otherwise=0.0),
         ended=_seconds(closing.get("time"), otherwise=0.0) if closing else None,
         status=cast("RunStatus", status),
-        cached=_numbers(opening.get("cached")),
-        planned=_numbers(opening.get("planned")),
+        cached=_numbers(closing.get("cached")) or _numbers(opening.get("cached")),
+        planned=_numbers(closing.get("planned")) or _numbers(opening.get("planned")),
         done=_numbers(closing.get("done")),
         failed=_numbers(closing.get("failed")),
     )

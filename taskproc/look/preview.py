@@ -90,6 +90,10 @@ class Preview:
             where = (_INTERACTIVE, {}) if place is None else (place.plugin.name, _chosen_options(place.options))
             yield PlannedTask(task, reason, node not in doubtful, *where)
 
+    def expanding(self) -> list[Node]:
+        """Give the tasks that would run and return tasks, of which nothing is known before."""
+        return [self.plan.graph.tasks[node] for node in self.plan.expanding()]
+
     def submissions(self) -> Iterator[Submission]:
         """Give what durable backends would be told, in waves: those of the second wave wait for tasks of the first."""
         groups: dict[tuple[int, str, Any], list[int]] = {}
@@ -116,7 +120,7 @@ class Preview:
     def _waves(self) -> dict[int, int]:
         waves: dict[int, int] = {}
         for node in self.plan.stale:
-            waves[node] = 1 + max((waves.get(up, 0) for up in self.plan.graph.upstreams[node]), default=0)
+            waves[node] = 1 + max((waves.get(up, 0) for up in self.plan.running_above(node)), default=0)
         return waves
 
     def _start(self, place: Place) -> Backend | str:

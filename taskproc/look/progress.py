@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
@@ -46,6 +47,9 @@ class ClassProgress:
 
     def take_in(self, event: Event) -> None:
         """Count one event."""
+        if event.kind == "grown":
+            self.total += event.detail["planned"]
+            return
         if self.since is None:
             self.since = event.time
         if event.kind == "started":
@@ -59,6 +63,9 @@ class ClassProgress:
 
 
 class _Display(Protocol):
+    def add(self, one: ClassProgress) -> None:
+        """Learn of one more class, of tasks that were added to the run."""
+
     def show(self, changed: Sequence[ClassProgress]) -> None:
         """Show what changed."""
 
@@ -97,6 +104,8 @@ class Progress:
             one = self.classes.get(event.task)
             if one is None:
                 one = self.classes[event.task] = ClassProgress(event.task, 0)
+                if self._display is not None:
+                    self._display.add(one)
             one.take_in(event)
             changed[event.task] = one
         if self._display is not None and changed:
@@ -115,7 +124,7 @@ class Progress:
         assert self._stream is not None
         classes = list(self.classes.values())
         if _in_notebook():
-            return Bars(classes, self._stream, len(classes))
+            return Bars(classes, self._stream, max(_MOST_BARS, len(classes)))
         if _is_terminal(self._stream):
             return Bars(classes, self._stream, min(_MOST_BARS, _terminal_lines(self._stream) - 2))
         return Lines(classes, self._stream)
@@ -133,10 +142,13 @@ class Lines:
     def __init__(
         self, classes: Sequence[ClassProgress], stream: TextIO, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._classes = classes
+        self._classes = list(classes)
         self._stream = stream
         self._clock = clock
         self._began = self._last = clock()
+
+    def add(self, one: ClassProgress) -> None:
+        self._classes.append(one)
 
     def show(self, changed: Sequence[ClassProgress]) -> None:
         if self._clock() >= self._last + SECONDS_BETWEEN_LINES:
@@ -180,8 +192,10 @@ class Bars:
         from tqdm.auto import tqdm
         from tqdm.contrib.logging import logging_redirect_tqdm
 
-        self._classes = classes
+        self._classes = list(classes)
         self._names = short_names([one.name for one in classes])
+        self._room = max(1, room)
+        self._add_bar = partial(self._new_bar, tqdm, stream)
         self._folded = len(classes) > max(1, room)
         self._lock = threading.RLock()
         self._restore = ExitStack()
@@ -196,6 +210,15 @@ class Bars:
         self._assign_first()
         self._end = threading.Event()
         threading.Thread(target=self._tick, name="taskproc-progress", daemon=True).start()
+
+    def add(self, one: ClassProgress) -> None:
+        with self._lock:
+            self._classes.append(one)
+            self._names = short_names([known.name for known in self._classes])
+            if not self._folded and len(self._bars) < self._room:
+                self._bars.append(self._add_bar(len(self._bars)))
+                self._free.append(self._bars[-1])
+                self._assign(one)
 
     def show(self, changed: Sequence[ClassProgress]) -> None:
         with self._lock:

@@ -1,223 +1,32 @@
-"""The graph of tasks below one task, and which of them must run."""
+"""Which tasks of a graph must run, and why."""
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, cast
 
-from ..base.errors import SourceChangedError, TaskDefinitionError
 from ..base.lean import blake2b
-from ..store.cache import Cache
-from ..store.class_store import ClassStore
-from ..store.meta import Meta
-from ..tasks.config import TaskConfig, definitions, where_defined
-from ..tasks.construction import recent
-from ..tasks.node import Node, TaskRecord
+from ..store.meta import EXPANDS, Meta
+from ..tasks.node import Node
 from ..tasks.outside import NO_INPUTS
-from ..tasks.source import same_source, source_digest
-from ..tasks.values import PLAIN, is_former, value_classes
+from ..tasks.valued import Spec
 from .displaced import Displaced, displaced
-from .former import Former, Renamed, former_results
+from .growth import Growth
 from .inputs import Inputs
 from .named_files import NamedFiles
 from .nested import NestedGraphs
-from .sources import NOTHING_READ, Asked, read_texts
+from .nodes import NO_SOURCE, TaskClass, TaskGraph
+from .packages import Tracked, tracked_packages
 
-if TYPE_CHECKING:
-    import networkx
+__all__ = [
+    "FORCED", "NO_SOURCE", "NO_UPSTREAMS", "Plan", "TaskClass", "TaskGraph", "follows_upstream", "general_reason",
+    "kind_of_reason",
+]  # fmt: skip
 
-    from ..tasks.valued import Spec
-    from .packages import Tracked
-
-_LOGGER = logging.getLogger(__name__)
-NO_SOURCE = b"\0" * 16
 NO_UPSTREAMS = blake2b(digest_size=16).digest()
 FORCED = "asked for by force"
 _ITS_UPSTREAM = "its upstream "
 _ITS_INPUTS = "its inputs: "
-
-
-@dataclass
-class TaskClass:
-    """One class of the graph, with its place in the cache and the source that it has now.
-
-    Attributes:
-        source: The digest of the normalised source; zeros when there is none to read.
-        text: The normalised source.
-    """
-
-    config: TaskConfig
-    store: ClassStore
-    source: bytes = NO_SOURCE
-    text: str | None = None
-    _accepted: dict[bytes, bool] = field(default_factory=dict)
-
-    def accepts(self, stored: bytes) -> bool:
-        """Whether a result computed by that source is as good as one computed by today's."""
-        if stored == self.source:
-            return True
-        if self.text is None:  # of a result by some source nobody can say whether it is the class's
-            return False
-        if stored not in self._accepted:
-            text = self.store.load_source(stored)
-            same = text is not None and same_source(text, self.text)
-            self._accepted[stored] = same or stored in self.store.accepted_sources(self.source)
-        return self._accepted[stored]
-
-    def accept(self, stored: Iterable[bytes]) -> None:
-        """From now on, results computed by these sources are as good as ones computed by today's."""
-        assert self.text is not None, "a class without a source takes every result"
-        self.store.save_source(self.source, self.text)
-        self.store.accept_sources(self.source, stored)
-        self._accepted.clear()
-
-
-class TaskGraph:
-    """All tasks that one task needs, each behind its upstreams, numbered from 0 in that order.
-
-    Args:
-        root: The task asked for; it is the last node.
-        cache: Where their results lie.
-        beside: Further tasks that are asked for.
-
-    Attributes:
-        cache: As given.
-        tasks: The tasks by node.
-        upstreams: The nodes that each node needs, in the order of its requirements.
-        node_of: The node of each task, by identity digest.
-        read: The sources of the classes, with the texts that they were read from.
-    """
-
-    def __init__(self, root: Node, cache: Cache, beside: Sequence[Node] = ()) -> None:
-        self.cache = cache
-        self.tasks = _collect([*beside, root])
-        recent.let_go()
-        self._digests = [task._task.digest for task in self.tasks]
-        self.node_of = {digest: node for node, digest in enumerate(self._digests)}
-        node_of = self.node_of
-        self.upstreams: list[Sequence[int]] = [
-            [node_of[up._task.digest] for up in task._task.upstreams]  # type: ignore[union-attr]  # checked by _collect
-            for task in self.tasks
-        ]
-        self.read = NOTHING_READ
-        self.classes: dict[type, TaskClass] = {}
-        named: dict[str, type] = {}
-        for task in self.tasks:
-            if type(task) not in self.classes:
-                config = task._task_config
-                if named.setdefault(config.name, type(task)) is not type(task):
-                    raise _two_classes(type(task))
-                self.classes[type(task)] = TaskClass(config, cache.class_store(config.name))
-
-    def __len__(self) -> int:
-        return len(self.tasks)
-
-    def class_of(self, node: int) -> TaskClass:
-        """Give the class of a node's task."""
-        return self.classes[type(self.tasks[node])]
-
-    def digest(self, node: int) -> bytes:
-        """Give the identity of a node's task."""
-        return self._digests[node]
-
-    def notes(self, node: int) -> dict[str, Any]:
-        """Read the notes beside the result of a node's task."""
-        return self.class_of(node).store.load_notes(self.digest(node))
-
-    def by_class(self, nodes: Iterable[int]) -> dict[type, list[int]]:
-        """Group nodes by the classes of their tasks."""
-        tasks = self.tasks
-        nodes_of: dict[type, list[int]] = {}
-        for node in nodes:
-            nodes_of.setdefault(type(tasks[node]), []).append(node)
-        return nodes_of
-
-    def read_sources(self, *, helpers: bool, files: bool = False, imported: bool = False) -> None:
-        """Read the source of every class, and say so once of those that have none.
-
-        Args:
-            helpers: Whether what a class uses of the user's own modules is a part of its source.
-            files: Whether these modules count as a whole.
-            imported: Whether all packages are to be found that the modules of a class import.
-
-        Raises:
-            SourceChangedError: What is loaded is not what a file says.
-        """
-        above = self._classes_above() if helpers else {}
-        values = self._classes_of_values() if helpers else {}
-        self.read = read_texts(
-            {cls: Asked(known.config, values.get(cls, ()), above.get(cls, ())) for cls, known in self.classes.items()},
-            helpers=helpers,
-            files=files,
-            imported=imported,
-        )
-        for cls, known in self.classes.items():
-            known.text = self.read.sources[cls]
-            if known.text is not None:
-                known.source = source_digest(known.text)
-            elif known.config.name not in _told:
-                _told.add(known.config.name)
-                _LOGGER.warning("%s has no source to read, so changes in it go unseen", known.config.name)
-
-    def _classes_above(self) -> dict[type, set[type]]:
-        """Give for each class those whose results its tasks may be given, also as a part of others' results."""
-        above: dict[type, set[type]] = {cls: set() for cls in self.classes}
-        kinds = list(map(type, self.tasks))
-        for kind, up in {(kind, kinds[up]) for kind, ups in zip(kinds, self.upstreams, strict=True) for up in ups}:
-            above[kind].add(up)
-        return {cls: _closure(cls, above) for cls in above}
-
-    def _classes_of_values(self) -> dict[type, set[type]]:
-        """Give for each class those of the values that its tasks were given as arguments."""
-        bound = [task._task.bound.values() for task in self.tasks]  # type: ignore[union-attr]  # checked by _collect
-        found: dict[type, set[type]] = {}
-        if not PLAIN.issuperset(map(type, chain.from_iterable(bound))):
-            for task, values in zip(self.tasks, bound, strict=True):
-                found.setdefault(type(task), set()).update(value_classes(values))
-            _refuse_former(filter(is_former, chain.from_iterable(found.values())))
-        return found
-
-    def read_results(self) -> list[Meta | None]:
-        """Read the provenance of every task's result, class by class."""
-        metas: list[Meta | None] = [None] * len(self.tasks)
-        for cls, nodes in self.by_class(range(len(self))).items():
-            self.classes[cls].store.ids.look_again()
-            found = self.classes[cls].store.peek([self.digest(node) for node in nodes])
-            for node, meta in zip(nodes, found, strict=True):
-                metas[node] = meta
-        return metas
-
-    def read_former(self, metas: Sequence[Meta | None]) -> dict[int, Former]:
-        """Read results that were made under former identities of tasks that have none by today's source."""
-        found: dict[int, Former] = {}
-        renamed: Renamed = {}
-        for cls, among in self.by_class(range(len(self))).items():
-            known = self.classes[cls]
-            nodes = [node for node in among if (meta := metas[node]) is None or not known.accepts(meta.source)]
-            records = {node: cast("TaskRecord", self.tasks[node]._task) for node in nodes}
-            found.update(former_results(known.config, known.store, records, renamed))
-        return found
-
-    def ids(self) -> dict[int, int]:
-        """Read the ids of those nodes that have one, class by class."""
-        found: dict[int, int] = {}
-        for cls, nodes in self.by_class(range(len(self))).items():
-            ids = self.classes[cls].store.ids.lookup([self.digest(node) for node in nodes])
-            found.update((node, ids[digest]) for node in nodes if (digest := self.digest(node)) in ids)
-        return found
-
-    def to_networkx(self) -> networkx.DiGraph:
-        """Give the graph to networkx: nodes by number with their `task`, edges from upstream to downstream."""
-        import networkx as nx
-
-        graph = nx.DiGraph()
-        graph.add_nodes_from((node, {"task": task}) for node, task in enumerate(self.tasks))
-        graph.add_edges_from((up, node) for node, ups in enumerate(self.upstreams) for up in ups)
-        return graph
 
 
 class Plan:
@@ -234,13 +43,14 @@ class Plan:
 
     Attributes:
         forced, around: As given.
+        inputs: The inputs from outside.
         nested: The graphs that tasks ran inside.
         inside: The plan of all of them; None if there are none.
-        inputs: The inputs from outside.
         metas: The provenance of each node's result, if it has one.
         displaced: Those results that are yet to be put in their place.
         named_files: The files that these results name.
         reasons: Why each node must run; empty for a fresh one.
+        growth: What tasks that expand returned; None if none of the graph does.
         stale: The nodes that must run, each behind its upstreams.
     """
 
@@ -257,37 +67,67 @@ class Plan:
     ) -> None:
         self.graph = graph
         self.detect_source_change = detect_source_change
+        self._helpers, self._files, self._tracked = detect_helper_change, detect_files, track_packages
         graph.read_sources(helpers=detect_helper_change, files=detect_files, imported=track_packages == "all")
-        packages = _packages(graph, track_packages) if track_packages else {}
-        self.inputs = Inputs(graph.tasks, graph.classes, packages, graph.cache)
+        self._now = time.time()
+        self.inputs = Inputs(graph, self._packages)
         self.metas = graph.read_results()
         self._former = graph.read_former(self.metas)
         self.named_files = NamedFiles(graph, self.metas)
         self.forced = frozenset(forced)
         self.around = around
-
         self.inside: Plan | None = None
-
-        def plan_inside(tasks: Sequence[Node], around: frozenset[bytes]) -> Plan:
-            self.inside = Plan(
-                TaskGraph(tasks[-1], graph.cache, tasks[:-1]),
-                detect_source_change=detect_source_change,
-                detect_helper_change=detect_helper_change,
-                detect_files=detect_files,
-                track_packages=track_packages,
-                around=around,
-            )
-            return self.inside
-
-        self.nested = NestedGraphs(graph.digest, graph.notes, plan_inside, around)
+        self.nested = NestedGraphs(graph.digest, graph.notes, self._plan_inside, around)
         self.nested.look_at((node, meta) for node, meta in enumerate(self.metas) if meta is not None and meta.flags)
         self.reasons = [""] * len(graph)
         self.displaced: dict[int, Displaced] = {}
         for node in self.forced:
             self.reasons[node] = FORCED
-        self._now = time.time()
+        self.growth: Growth | None = None
+        if any(known.config.expands for known in graph.classes.values()):
+            self._judge_growing()
+        else:
+            self._judge_all()
+        self.stale = [node for node, reason in enumerate(self.reasons) if reason]
+        self.named_files.look_again()
+
+    def _packages(self) -> Mapping[type, tuple[Spec, ...]]:
+        graph = self.graph
+        return tracked_packages(graph.classes, graph.read.packages, self._tracked) if self._tracked else {}
+
+    def _plan_inside(self, tasks: Sequence[Node], around: frozenset[bytes]) -> Plan:
+        self.inside = Plan(
+            TaskGraph(tasks[-1], self.graph.cache, tasks[:-1]),
+            detect_source_change=self.detect_source_change,
+            detect_helper_change=self._helpers,
+            detect_files=self._files,
+            track_packages=self._tracked,
+            around=around,
+        )
+        return self.inside
+
+    def _judge_growing(self) -> None:
+        self.growth = Growth(
+            self.graph,
+            self.metas,
+            self.reasons,
+            self.judged,
+            self.inputs,
+            helpers=self._helpers,
+            files=self._files,
+            imported=self._tracked == "all",
+        )
+        new = self.growth.judge_all()
+        self.forced = frozenset(new[node] for node in self.forced)
+        self.displaced = {new[node]: found for node, found in self.displaced.items()}
+        self._former.clear()
+        self.inputs.renumber(new)
+        self.named_files.renumber(new)
+
+    def _judge_all(self) -> None:
+        graph = self.graph
         sources = {cls: known.source for cls, known in graph.classes.items() if not known.config.expires}
-        inputs = self.inputs.wanted
+        inputs, lost = self.inputs.wanted, self.named_files.lost
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
             is_as_before = (
@@ -295,30 +135,29 @@ class Plan:
                 and not graph.upstreams[node]
                 and meta.source == sources.get(type(task))
                 and not meta.flags
-                and node not in self.named_files.lost
                 and meta.inputs == inputs.get(node, NO_INPUTS)
+                and node not in lost
             )
             if not is_as_before and not self.reasons[node]:
-                self.reasons[node] = self.why_stale(node, meta)
-                if self.reasons[node]:
-                    self._look_elsewhere(node, meta)
-        self.stale = [node for node, reason in enumerate(self.reasons) if reason]
-        self.named_files.look_again()
+                self.reasons[node] = self.judged(node, meta)
 
-    def _look_elsewhere(self, node: int, meta: Meta | None) -> None:
-        """Go on from a result that is not in its place, if one will do that the task's own will not."""
+    def judged(self, node: int, meta: Meta | None) -> str:
+        """Say why a node must run, which has this result in its place; one elsewhere may do instead."""
+        reason = self.why_stale(node, meta)
+        if not reason:
+            return ""
         former = self._former.get(node)
         beside = displaced(self.graph.class_of(node).store, self.graph.digest(node), meta)
         for found in chain(beside, [former] if former is not None else []):
-            reason = self.why_stale(node, found.meta, in_place=False)
-            if not reason or follows_upstream(reason):
+            other = self.why_stale(node, found.meta, in_place=False)
+            if not other or follows_upstream(other):
                 self.displaced[node] = found
                 self.metas[node] = found.meta
-                self.reasons[node] = reason or found.words
-                return
+                return other or found.words
         if former is not None and meta is None:  # what else it is stale for is the better reason
             self.metas[node] = former.meta
-            self.reasons[node] = self.why_stale(node, former.meta, in_place=False)
+            return self.why_stale(node, former.meta, in_place=False)
+        return reason
 
     def why_stale(self, node: int, meta: Meta | None, *, in_place: bool = True) -> str:
         """Say why a result with this provenance will not do; nothing if it will.
@@ -331,6 +170,8 @@ class Plan:
         if meta is None:
             return "no result"
         known = self.graph.class_of(node)
+        if bool(meta.flags & EXPANDS) != known.config.expands:
+            return "its class expands now" if known.config.expands else "its class expands no more"
         if self.detect_source_change and not known.accepts(meta.source):
             return "its source changed"
         if known.config.expires and self._now > meta.made + known.config.expires:
@@ -346,6 +187,8 @@ class Plan:
         for up in upstreams:
             if self.reasons[up]:
                 return f"{_ITS_UPSTREAM}{self.graph.tasks[up]!r} runs"
+        if self.growth is not None and (below := self.growth.below(upstreams)) is not None:
+            return f"{_ITS_UPSTREAM}{self.graph.tasks[below]!r} runs"
         if upstreams and meta.upstreams != self.upstreams_digest(node):
             return "an upstream has a newer result"
         return lacks
@@ -355,48 +198,85 @@ class Plan:
         upstreams = self.graph.upstreams[node]
         if not upstreams:
             return NO_UPSTREAMS
+        if self.growth is not None:
+            return _digest([self.growth.version(up) for up in upstreams])
         metas = self.metas
-        return blake2b(b"".join([metas[up].version for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
+        return _digest([metas[up].version for up in upstreams])  # type: ignore[union-attr]  # all have results
 
     def upstream_values_digest(self, node: int) -> bytes:
         """Digest the digests of the values of a node's upstreams, all of which have results."""
         upstreams = self.graph.upstreams[node]
         if not upstreams:
             return NO_UPSTREAMS
+        if self.growth is not None:
+            return _digest([self.growth.value(up) for up in upstreams])
         metas = self.metas
-        return blake2b(b"".join([metas[up].value for up in upstreams]), digest_size=16).digest()  # type: ignore[union-attr]  # all have results
+        return _digest([metas[up].value for up in upstreams])  # type: ignore[union-attr]  # all have results
 
     def node_of(self, task: Node) -> int | None:
         """Give a task's node; None if it is no part of the graph."""
         return self.graph.node_of.get(task._task.digest)
 
-    def with_inside(self) -> list[Plan]:
-        """Give this plan, that of the graphs that its tasks ran inside, that of what ran inside of those, and so on."""
-        return [self, *(self.inside.with_inside() if self.inside is not None else ())]
-
     def task(self, node: int) -> Node:
         """Give a node's task."""
         return self.graph.tasks[node]
 
+    def with_inside(self) -> list[Plan]:
+        """Give this plan, that of the graphs that its tasks ran inside, that of what ran inside of those, and so on."""
+        return [self, *(self.inside.with_inside() if self.inside is not None else ())]
+
     def cause(self, node: int) -> int:
         """Find above a node that runs the first one that does so by itself; the node itself if it does."""
-        while follows_upstream(self.reasons[node]):
-            node = next(up for up in self.graph.upstreams[node] if self.reasons[up])
+        while follows_upstream(self.reasons[node]) and (above := self.running_above(node)):
+            node = above[0]
         return node
+
+    def version(self, node: int) -> bytes:
+        """Give the version of a node's result, which has one; of an expanding one, with those of what it returned."""
+        if self.growth is not None:
+            return self.growth.version(node)
+        return self.metas[node].version  # type: ignore[union-attr]  # it has one
 
     def stale_upstreams(self) -> dict[int, list[int]]:
         """Give, for each node that must run, those of its upstreams that must run too, each once."""
-        upstreams, reasons = self.graph.upstreams, self.reasons
-        return {node: [up for up in dict.fromkeys(upstreams[node]) if reasons[up]] for node in self.stale}
+        return {node: self.unfinished(self.graph.upstreams[node]) for node in self.stale}
+
+    def unfinished(self, nodes: Iterable[int]) -> list[int]:
+        """Give those of some nodes, each once, that have no results yet to give."""
+        reasons = self.reasons
+        running = self.growth.running if self.growth is not None else ()
+        return [node for node in dict.fromkeys(nodes) if reasons[node] or node in running]
+
+    def running_above(self, node: int) -> list[int]:
+        """Give the nodes that must run and whose results one gets, each once: upstreams, and what these returned."""
+        upstreams = self.graph.upstreams[node]
+        ups = self.growth.read_by(self.unfinished(upstreams)) if self.growth is not None else dict.fromkeys(upstreams)
+        return [up for up in ups if self.reasons[up]]
+
+    def expanding(self) -> list[int]:
+        """Give the nodes that must run and will return tasks, which nobody knows before."""
+        return [node for node in self.stale if self.graph.tasks[node]._task_config.expands]
+
+    def expanded(self) -> dict[int, list[int]]:
+        """Give the nodes that have returned tasks which are not all done, with those of them that are not."""
+        if self.growth is None:
+            return {}
+        return {node: self.unfinished(self.growth.returned[node]) for node in self.growth.running}
 
     def doubtful(self) -> set[int]:
         """Give the nodes that need not run after all if their upstreams give again what they gave."""
         found: set[int] = set()
+
+        def is_sure(node: int) -> bool:
+            if not self.reasons[node] and self.growth is not None:
+                return self.growth.is_sure_to_change(node, is_sure)
+            return node not in found and self._is_sure_to_change(node)
+
         for node in self.stale:
-            if node in self.displaced or follows_upstream(self.reasons[node]):
-                stale = [up for up in self.graph.upstreams[node] if self.reasons[up]]
-                if not any(up not in found and self._is_sure_to_change(up) for up in stale):
-                    found.add(node)
+            is_doubtful = node in self.displaced or follows_upstream(self.reasons[node])
+            upstreams = self.graph.upstreams[node] if is_doubtful else ()
+            if is_doubtful and not any(map(is_sure, self.unfinished(upstreams))):
+                found.add(node)
         return found
 
     def _is_sure_to_change(self, node: int) -> bool:
@@ -440,65 +320,5 @@ def kind_of_reason(reason: str) -> str:
     return "an input changed" if reason.startswith(_ITS_INPUTS) else general_reason(reason)
 
 
-_told: set[str] = set()
-
-
-def _packages(graph: TaskGraph, tracked: Tracked) -> dict[type, tuple[Spec, ...]]:
-    from .packages import tracked_packages
-
-    return tracked_packages(graph.classes, graph.read.packages, tracked)
-
-
-def _two_classes(cls: type[Node]) -> TaskDefinitionError:
-    msg = (
-        f"{where_defined(cls)}two classes of one graph are called {cls._task_config.name}, so their results could not "
-        "be told apart. Give each a name of its own, or make one class of them whose __init__ takes what differs; if "
-        "the class was defined again, construct the tasks anew."
-    )
-    return TaskDefinitionError(msg)
-
-
-def _refuse_former(kinds: Iterable[type]) -> None:
-    for kind in kinds:
-        definitions.renew()
-        msg = (
-            f"{kind.__qualname__} was defined again since a task was given one as an argument: that is an instance of "
-            "the former class. Construct the tasks anew."
-        )
-        raise SourceChangedError(msg)
-
-
-def _closure(cls: type, above: dict[type, set[type]]) -> set[type]:
-    found: set[type] = set()
-    waiting = [cls]
-    while waiting:
-        new = above[waiting.pop()] - found
-        found |= new
-        waiting += new
-    return found
-
-
-def _collect(roots: Sequence[Node]) -> list[Node]:
-    """List tasks and all that they need, each behind its upstreams.
-
-    A task is complete only after its upstreams are, so the order of construction is a topological one.
-    """
-    seen = {root._task.digest: type(root) for root in roots}
-    found = list(roots)
-    try:
-        for task in found:
-            for upstream in task._task.upstreams:  # type: ignore[union-attr]  # the except clause is the check
-                digest = upstream._task.digest
-                if digest not in seen:
-                    seen[digest] = type(upstream)
-                    found.append(upstream)
-                elif seen[digest] is not type(upstream):
-                    raise _two_classes(type(upstream))
-        found.sort(key=attrgetter("_task.sequence"))
-    except AttributeError:
-        strangers = [task for task in found if not hasattr(task._task, "upstreams")]
-        if not strangers:
-            raise
-        msg = f"{strangers[0]!r} came from another process without its upstreams; construct it anew to run it."
-        raise TaskDefinitionError(msg) from None
-    return found
+def _digest(parts: Iterable[bytes]) -> bytes:
+    return blake2b(b"".join(parts), digest_size=16).digest()

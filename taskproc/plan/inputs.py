@@ -4,8 +4,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..base.errors import InputError
 from ..store.meta import Meta
@@ -17,6 +17,7 @@ from ..tasks.valued import Spec, spec_of
 if TYPE_CHECKING:
     from ..store.cache import Cache
     from ..store.remembered import Remembered
+    from ..tasks.config import TaskConfig
     from ..tasks.node import Node
 
     OfClass = Mapping[type, tuple[Spec, ...]]
@@ -25,32 +26,59 @@ _MOST_TOLD = 5
 _LOGGER = logging.getLogger(__name__)
 
 
+class _Graph(Protocol):
+    """What is asked of a `TaskGraph`."""
+
+    cache: Cache
+
+    @property
+    def tasks(self) -> Sequence[Node]: ...
+    @property
+    def classes(self) -> Mapping[type, Any]: ...
+
+
 class Inputs:
     """What a plan saw of the inputs of its tasks.
 
     Args:
-        tasks: The tasks of a graph, by node.
-        classes: Their classes.
-        packages: The packages that count for each class, as inputs.
-        cache: Where their results lie, and what was read before.
+        graph: The graph, which may grow.
+        packages: Gives the packages that count for each class, as inputs.
 
     Attributes:
         wanted: The digest of the states of each node's inputs, of those nodes that have any; none for a node of which
             one is missing.
     """
 
-    def __init__(self, tasks: Sequence[Node], classes: Iterable[type[Any]], packages: OfClass, cache: Cache) -> None:
-        self._tasks = tasks
-        self._cache = cache
-        of_class = {cls: (*cls._task_config.inputs, *packages.get(cls, ())) for cls in classes}
-        self._specs = _specs_of(tasks, of_class)
+    def __init__(self, graph: _Graph, packages: Callable[[], OfClass]) -> None:
+        self._graph = graph
+        self._packages = packages
+        self._specs: dict[int, tuple[Spec, ...]] = {}
         self._seen: dict[Spec, Seen] = {}
         self._problems: dict[Spec, str] = {}
         self._memory: Remembered | None = None
         self._warned = False
         self.wanted: dict[int, bytes] = {}
-        if self._specs:
-            self._look()
+        self.extend(0)
+
+    def extend(self, first: int) -> None:
+        """Look at the inputs of the tasks from one on, which are new."""
+        packages = self._packages()
+        of_class = {cls: (*config.inputs, *packages.get(cls, ())) for cls, config in _configs(self._graph)}
+        new = _specs_of(self._graph.tasks[first:], of_class, first)
+        if new:
+            self._specs.update(new)
+            self._look(new)
+
+    def forget(self, length: int) -> None:
+        """Forget all tasks but so many."""
+        for node in [node for node in self._specs if node >= length]:
+            del self._specs[node]
+            self.wanted.pop(node, None)
+
+    def renumber(self, new: Mapping[int, int]) -> None:
+        """Go by the new numbers of nodes."""
+        self._specs = {new[node]: specs for node, specs in self._specs.items()}
+        self.wanted = {new[node]: digest for node, digest in self.wanted.items()}
 
     def handed_over(self, node: int) -> tuple[Seen, ...]:
         """Give what the plan saw of a node's inputs; of those that are missing there is nothing."""
@@ -70,7 +98,7 @@ class Inputs:
             return "one changed while it ran"
         if node not in self._specs:
             return ""  # what it read once is no input of it any more
-        store = self._cache.class_store(self._tasks[node]._task_config.name)
+        store = self._graph.cache.class_store(self._graph.tasks[node]._task_config.name)
         before = _noted(store.load_notes(meta.identity))
         now = [self._seen[spec] for spec in self._specs.get(node, ())]
         return _some([change for one in now if (change := self._change(before.get(key_of(one.spec)), one))])
@@ -89,7 +117,7 @@ class Inputs:
             _LOGGER.warning(
                 "%r: an input changed while the run went on (%s), so the next run computes again what is due; if a "
                 "task of this graph writes it, require that task instead",
-                self._tasks[node], names,
+                self._graph.tasks[node], names,
             )  # fmt: skip
 
     def refuse_missing(self, nodes: Iterable[int]) -> None:
@@ -102,7 +130,7 @@ class Inputs:
         for node in nodes if self._problems else ():
             for spec in self._specs.get(node, ()):
                 if spec in self._problems:
-                    found.setdefault(spec, self._tasks[node])
+                    found.setdefault(spec, self._graph.tasks[node])
         if found:
             (spec, task), *others = found.items()
             more = [told(other) for other, _ in others]
@@ -140,11 +168,14 @@ class Inputs:
         changes = changed_below(digest, now.digest, self._memory)
         return f": {_some(changes)}" if changes else ""
 
-    def _look(self) -> None:
+    def _look(self, new: Mapping[int, tuple[Spec, ...]]) -> None:
+        """Look at what nodes read that was not looked at before."""
         from ..store.remembered import Remembered
 
-        specs = dict.fromkeys(spec for specs in self._specs.values() for spec in specs)
-        self._memory = Remembered(self._cache.root)
+        wanted = dict.fromkeys(spec for specs in new.values() for spec in specs)
+        specs = [spec for spec in wanted if spec not in self._seen and spec not in self._problems]
+        if self._memory is None:
+            self._memory = Remembered(self._graph.cache.root)
         paths = {spec: _absolute(spec[1]) for spec in specs if spec[0] in ("file", "dir")}
         files = ["\0".join([path, *spec[2:]]) for spec, path in paths.items() if spec[0] == "file"]
         self._memory.prepare(files, [path for spec, path in paths.items() if spec[0] == "dir"])
@@ -154,20 +185,25 @@ class Inputs:
             except InputError as error:
                 self._problems[spec] = str(error)
         digests: dict[Sequence[Spec], bytes] = {}
-        for node, own in self._specs.items():
+        for node, own in new.items():
             if own not in digests and not any(spec in self._problems for spec in own):
                 digests[own] = digest_of_all([self._seen[spec] for spec in own])
             if own in digests:
                 self.wanted[node] = digests[own]
 
 
-def _specs_of(tasks: Sequence[Node], of_class: OfClass) -> dict[int, tuple[Spec, ...]]:
-    """List the inputs of those nodes that have any."""
+def _configs(graph: _Graph) -> Iterator[tuple[type, TaskConfig]]:
+    for cls in graph.classes:
+        yield cls, cls._task_config  # type: ignore[attr-defined]  # a task's
+
+
+def _specs_of(tasks: Sequence[Node], of_class: OfClass, first: int) -> dict[int, tuple[Spec, ...]]:
+    """List the inputs of those nodes that have any; the tasks begin with the first one."""
     found: dict[int, tuple[Spec, ...]] = {}
     if any(of_class.values()):
-        found = {node: of_class[type(task)] for node, task in enumerate(tasks) if of_class[type(task)]}
+        found = {node: of_class[type(task)] for node, task in enumerate(tasks, first) if of_class[type(task)]}
     own: list[Any] = [task._task.inputs for task in tasks]  # type: ignore[union-attr]  # constructed here
-    for node, inputs in enumerate(own):
+    for node, inputs in enumerate(own, first):
         if inputs:
             found[node] = tuple(dict.fromkeys([*map(spec_of, inputs), *found.get(node, ())]))
     return found

@@ -88,6 +88,12 @@ class NamedFiles:
         """From now on, see for each result what has become of its files meanwhile."""
         self._seen.clear()
 
+    def renumber(self, new: Mapping[int, int]) -> None:
+        """Go by the new numbers of nodes."""
+        self.lost = {new[node]: said for node, said in self.lost.items()}
+        self._seen.clear()
+        self._node_at = None
+
     def _notes(self, node: int, meta: Meta) -> Mapping[str, object] | None:
         return self._graph.class_of(node).store.load_all_notes([meta]).get(meta.identity)
 

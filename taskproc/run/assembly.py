@@ -18,9 +18,11 @@ from .chronicle import Chronicle
 from .conductor import Conductor
 from .dispatch import Dispatch
 from .elsewhere import Elsewhere
+from .growing import Growing
 from .judge import Judge
 from .lanes import Lanes
 from .loop import Loop
+from .packing import Packer
 from .payloads import Payloads
 from .places import Places
 from .request import RunRequest
@@ -37,8 +39,10 @@ def assemble(
     waits: Waits | None,
     orphans: Orphans,
     ledger: Ledger,
+    directory: str,
     seats: Seats,
     places: Places,
+    packer: Packer,
     payloads: Payloads,
     lanes: Lanes,
     chronicle: Chronicle,
@@ -56,8 +60,10 @@ def assemble(
         waits: What the runs wait for that tasks started; None if this is none of them.
         orphans: Finds what dead runs left on clusters.
         ledger: The run's ledger.
+        directory: The run's directory.
         seats: Where the run's tasks sit.
         places: Chooses backends.
+        packer: Pickles tasks.
         payloads: Makes jobs.
         lanes: The run's backends.
         chronicle: Learns what happens.
@@ -77,6 +83,8 @@ def assemble(
         lambda node: tasks[node]._task_config.retries,
         limits,
         plan.doubtful(),
+        lambda node: tasks[node]._task_config.expands,
+        plan.expanded(),
         stop_on_failure=request.on_error == "stop",
     )
     conductor, results = Conductor(board), Results(plan, seats, payloads)
@@ -99,6 +107,9 @@ def assemble(
     conductor.on(events.Recheck, lambda effect: conductor.take(results.recheck(effect.nodes)))
     conductor.on(events.Place, dispatch.place)
     conductor.on(events.Finish, account.finish)
+    growing = Growing(plan, directory, seats, packer, payloads, chronicle, limits.caps, conductor.take)
+    conductor.on(events.Expand, growing.expand)
+    conductor.on(events.Join, growing.join)
     conductor.on(events.Fail, account.fail)
     conductor.on(events.Tell, account.tell)
     loop = Loop(

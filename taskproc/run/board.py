@@ -25,6 +25,8 @@ from .records import (
     DONE,
     DROPPED,
     ELSEWHERE,
+    EXPANDED,
+    EXPANDING,
     FAILED,
     HOLDING,
     KEEPING,
@@ -40,6 +42,7 @@ from .records import (
 )
 
 MOST_LOSSES = 3
+NOTHING_EXPANDED: Mapping[int, Sequence[int]] = {}
 
 
 class Board:
@@ -52,6 +55,8 @@ class Board:
         retries: Gives how many failed attempts of a task are followed by another.
         limits: The rate limits.
         doubtful: Those that need not run if their upstreams turn out to be what they were.
+        expands: Says whether a task's result is tasks, which are added to the run, and which it waits for then.
+        expanded: Such tasks that have results, with those among the nodes that they wait for.
         stop_on_failure: Whether a failure lets nothing new start.
 
     Attributes:
@@ -67,21 +72,24 @@ class Board:
         retries: Callable[[int], int],
         limits: Limits,
         doubtful: Collection[int] = (),
+        expands: Callable[[int], bool] = lambda node: False,
+        expanded: Mapping[int, Sequence[int]] = NOTHING_EXPANDED,
         *,
         stop_on_failure: bool,
     ) -> None:
-        self.records = Records(nodes, upstreams)
+        self.records = Records([*nodes, *expanded], {**upstreams, **dict.fromkeys(expanded, ())})
         self.stopping = False
         self._begun = False
         self._downstream: dict[int, list[int]] = {}
-        for node in nodes:
-            for upstream in upstreams[node]:
-                self._downstream.setdefault(upstream, []).append(node)
+        self._link(upstreams)
+        self._expand(expanded)
         self._labels = labels
         self._retries = retries
         self._limits = limits
         self._stop_on_failure = stop_on_failure
-        self._doubtful = doubtful
+        self._doubtful = set(doubtful)
+        self._expands = expands
+        self._joined: list[int] = []
         self._rechecked: list[int] = []
         self._placed: list[int] = []
         self._limited: list[int] = []
@@ -98,6 +106,7 @@ class Board:
             events.Unseen: self._unseen,
             events.Judged: self._judged,
             events.Kept: self._kept,
+            events.Grown: self._grown,
             events.Stopped: lambda event: self._stop(),
         }
 
@@ -107,6 +116,9 @@ class Board:
         What is told of an attempt that has been judged already changes nothing.
         """
         effects = self._answers[type(event)](event)
+        if self._joined:
+            effects.append(events.Join(self._joined))
+            self._joined = []
         if self._rechecked:
             effects.append(events.Recheck(self._rechecked))
             self._rechecked = []
@@ -146,10 +158,7 @@ class Board:
                 self.records.move(node, DROPPED)
             else:
                 self._queue(node)
-        if not event.fresh:
-            return []
-        self._done(event.fresh)
-        return [events.Finish(event.fresh, "spared")]
+        return self._go_on(events.Finish(event.fresh, "spared"))
 
     # --- who does it ---
 
@@ -185,8 +194,8 @@ class Board:
             record = self.records.of[node]
             if record.job is not None:
                 effects.append(events.Withdraw(record.job))
-        self._done(event.metas)
-        return [*effects, events.Finish(event.metas, "others"), events.Release(list(event.metas))]
+        effects += self._go_on(events.Finish(event.metas, "others"))
+        return [*effects, events.Release(list(event.metas))]
 
     # --- the end of an attempt ---
 
@@ -211,8 +220,7 @@ class Board:
             self.records.move(node, KEEPING)
             return []
         if event.meta is not None:
-            self._done([node])
-            return [events.Finish({node: event.meta}, "run"), events.Release([node])]
+            return [*self._go_on(events.Finish({node: event.meta}, "run")), events.Release([node])]
         record = self.records.of[node]
         assert record.job is not None
         return [events.Withdraw(record.job), *self._without_result(node, record, event)]
@@ -249,28 +257,82 @@ class Board:
         return [events.Release([node])]
 
     def _kept(self, event: events.Kept) -> list[Effect]:
-        self._done(event.metas)
-        return [events.Finish(event.metas, "run"), events.Release(list(event.metas))]
+        return [*self._go_on(events.Finish(event.metas, "run")), events.Release(list(event.metas))]
 
     # --- the end of a task ---
 
-    def _done(self, nodes: Iterable[int]) -> None:
-        """Note that tasks have results, and queue what waited for these alone."""
+    def _go_on(self, finish: events.Finish) -> list[Effect]:
+        """Go on from results; those that are tasks are added to the run before anything follows from them."""
+        expanding = {n: meta for n, meta in finish.metas.items() if self._expands(n)} if not self.stopping else {}
+        if not expanding:
+            self._done(finish.metas)
+            return [finish] if finish.metas else []
+        for node in expanding:
+            if self.records.of[node].state in HOLDING:
+                self._leave_limits(node)
+            self.records.move(node, EXPANDING)
+        effects: list[Effect] = [events.Expand(finish._replace(metas=expanding))]
+        others = {node: meta for node, meta in finish.metas.items() if node not in expanding}
+        if others:
+            self._done(others)
+            effects.append(finish._replace(metas=others))
+        return effects
+
+    def _grown(self, event: events.Grown) -> list[Effect]:
+        """Take up what expanding tasks have returned."""
         records = self.records.of
-        for node in nodes:
+        needs = {node: self._missing(ups) for node, ups in event.needs.items()}
+        expanded = {node: self._missing(returned) for node, returned in event.expanded.items()}
+        self.records.add({**needs, **{node: () for node in expanded if node not in records}})
+        self._link(needs)
+        self._doubtful.update(event.doubtful)
+        self._expand(expanded)
+        for node, ups in needs.items():
+            if not ups and not self.stopping:
+                self._begin(node)
+        self._done([node for node, returned in expanded.items() if not returned])
+        return [event.finish]
+
+    def _missing(self, nodes: Sequence[int]) -> list[int]:
+        """Give those nodes that have no result to give yet; the plan may not know of the last ones that have."""
+        records = self.records.of
+        return [node for node in nodes if node not in records or records[node].state is not DONE]
+
+    def _link(self, upstreams: Mapping[int, Sequence[int]]) -> None:
+        for node, ups in upstreams.items():
+            for upstream in ups:
+                self._downstream.setdefault(upstream, []).append(node)
+
+    def _expand(self, expanded: Mapping[int, Sequence[int]]) -> None:
+        for node, returned in expanded.items():
+            self.records.expand(node, returned)
+        self._link(expanded)
+
+    def _done(self, nodes: Iterable[int]) -> None:
+        """Note that tasks have results to give, and queue what waited for these alone."""
+        records = self.records.of
+        done = list(nodes)
+        for node in done:  # which grows
             if records[node].state in HOLDING:
                 self._leave_limits(node)
+            elif records[node].state is EXPANDED:
+                self._joined.append(node)
             self.records.move(node, DONE)
             for down in self._downstream.get(node, ()):
                 record = records[down]
                 record.needs -= 1
-                if record.needs or record.state is not WAITING or self.stopping:
-                    continue
-                if down in self._doubtful:
-                    self.records.move(down, RECHECKED)
-                    self._rechecked.append(down)
-                else:
-                    self._queue(down)
+                if not record.needs and record.state is EXPANDED:
+                    done.append(down)
+                elif not record.needs and record.state is WAITING and not self.stopping:
+                    self._begin(down)
+
+    def _begin(self, node: int) -> None:
+        """Let a task begin whose upstreams are done; or look first whether it need not run."""
+        if node in self._doubtful:
+            self.records.move(node, RECHECKED)
+            self._rechecked.append(node)
+        else:
+            self._queue(node)
 
     def _fail(self, node: int, cause: BaseException) -> list[Effect]:
         record = self.records.of[node]

@@ -85,6 +85,14 @@ class Chronicle:
         """Note that another run computes what a node stands for."""
         self._note({"kind": "elsewhere", "time": round(time.time(), 3), "node": node, "run": run})
 
+    def grown(self, planned: Mapping[str, int], cached: Mapping[str, int]) -> None:
+        """Note that tasks were added, so many of each name: those that must run, and those that have results."""
+        self._note({"kind": "grown", "time": round(time.time(), 3), "planned": planned, "cached": cached})
+        if self._watchers:
+            for name in {**planned, **cached}:
+                detail = {"planned": planned.get(name, 0), "cached": cached.get(name, 0)}
+                self._events.append(Event(time.time(), "grown", name, -1, "", "", detail))
+
     def started(self, node: int, nonce: str, backend: str, where: Mapping[str, Any]) -> None:
         """Note that an attempt runs; the ledger learns of it if it still does at the next flush."""
         worker = self._worker(backend, where)

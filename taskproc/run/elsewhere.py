@@ -97,7 +97,7 @@ class Elsewhere:
         node_of = self._graph.node_of
         between = [repr(self._graph.tasks[node_of[digest]]) for digest in circle[1:-1] if digest in node_of]
         through = f" through {', '.join(between)}" if between else ""
-        root, task = repr(self._graph.tasks[-1]), repr(self._graph.tasks[node_of[circle[0]]])
+        root, task = repr(self._graph.tasks[self._graph.root]), repr(self._graph.tasks[node_of[circle[0]]])
         return (
             f"tasks need each other: the graph of {root}, which a running task runs, needs {task}, and this runs a "
             f"graph that needs that very task{through}"

@@ -110,13 +110,29 @@ class Kept(NamedTuple):
     metas: Mapping[int, Meta]
 
 
+class Grown(NamedTuple):
+    """What expanding tasks have returned is a part of the run's graph now.
+
+    Args:
+        finish: The results of these tasks, which are told now.
+        needs: New nodes that must run, each with those nodes, once, that it waits for.
+        expanded: The expanding nodes, and those among the new ones that have results, with what they wait for.
+        doubtful: Those new nodes that need not run if their upstreams turn out to be what they were.
+    """
+
+    finish: Finish
+    needs: Mapping[int, Sequence[int]]
+    expanded: Mapping[int, Sequence[int]]
+    doubtful: Collection[int]
+
+
 class Stopped(NamedTuple):
     """Nothing new may start: the run is to end."""
 
 
 Event = (
     Opened | Impossible | Rechecked | Held | Claimed | Adopted | Freed | Found
-    | Started | Unseen | Judged | Kept | Stopped
+    | Started | Unseen | Judged | Kept | Grown | Stopped
 )
 
 # ------------------------------------------------------------------------------------------- what is to be done
@@ -184,6 +200,18 @@ class Finish(NamedTuple):
     by: Literal["run", "others", "spared"]
 
 
+class Expand(NamedTuple):
+    """Make what expanding tasks have returned a part of the run's graph, and then go on from their results."""
+
+    finish: Finish
+
+
+class Join(NamedTuple):
+    """All that these nodes have returned is done."""
+
+    nodes: Sequence[int]
+
+
 class Fail(NamedTuple):
     """Tell the user that a task failed."""
 
@@ -202,4 +230,6 @@ class Tell(NamedTuple):
     detail: Mapping[str, Any]
 
 
-Effect = Recheck | Place | Limit | Watch | Submit | Withdraw | TakeBack | Release | Finish | Fail | Tell
+Effect = (
+    Recheck | Place | Limit | Watch | Submit | Withdraw | TakeBack | Release | Finish | Expand | Join | Fail | Tell
+)

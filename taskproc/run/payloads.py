@@ -22,6 +22,7 @@ from ..work.handover import Assignment, Before, ChangedResult, PackedResult, Sto
 from ..work.texts import Texts
 from .packing import Packer
 from .seats import Seats
+from .stand_ins import stand_in
 
 _LONGEST_LINK = 150
 _HELD_VALUE = 1024  # bytes: larger packed values are read from the file again
@@ -36,14 +37,19 @@ class Payloads:
         seats: Where its tasks sit.
         packer: Pickles tasks.
         context: The path of the run's context file.
+
+    Attributes:
+        texts: The number of the file that says what was read of the user's code.
     """
 
     def __init__(self, plan: Plan, seats: Seats, packer: Packer, context: str) -> None:
         self._plan = plan
         self._graph = plan.graph
+        self._growth = plan.growth
         self._seats = seats
         self._packer = packer
         self._context = context
+        self.texts = 0
         self._values: dict[int, bytes] = {}
         self._seconds: dict[type, float] = {}
         self._nonces = secrets.token_hex(12)
@@ -94,6 +100,7 @@ class Payloads:
             prefix=prefix,
             timeout=config.timeout,
             inputs=self._plan.inputs.handed_over(node),
+            texts=self.texts,
         )
         return self._packer.pack(assignment, task, partial(self._reference, self._packed_values(node)))
 
@@ -119,7 +126,8 @@ class Payloads:
         One that is not the plan's any more is empty.
         """
         missing: dict[type, list[int]] = {}
-        for up in dict.fromkeys(self._graph.upstreams[node]):
+        upstreams = dict.fromkeys(self._graph.upstreams[node])
+        for up in self._growth.read_by(upstreams) if self._growth is not None else upstreams:
             meta = self._plan.metas[up]
             if up not in self._values and meta is not None and meta.size == 0:
                 missing.setdefault(type(self._graph.tasks[up]), []).append(up)
@@ -143,13 +151,18 @@ class Payloads:
         return meta.commit if meta is not None else b""
 
     def _reference(self, read: Mapping[int, bytes], upstream: Node) -> Any:
-        """Give what stands for an upstream's result.
+        """Give what stands for an upstream's result, or for those of the tasks that it has returned.
 
         Args:
             read: Packed results that were read for this hand-over.
             upstream: The upstream.
         """
         node = self._graph.node_of[upstream._task.digest]
+        if self._growth is not None and node in self._growth.returned:
+            return stand_in(self._growth, node, partial(self._result, read))
+        return self._result(read, node)
+
+    def _result(self, read: Mapping[int, bytes], node: int) -> Any:
         known = self._graph.class_of(node)
         value = self._values.get(node) or read.get(node)
         if value:

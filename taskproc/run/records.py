@@ -21,6 +21,8 @@ class State(Enum):
     RUNNING = "its worker runs"
     UNSEEN = "its attempt has ended, and a result may still show"
     KEEPING = "its result is about to be kept"
+    EXPANDING = "has a result, and the tasks that it returned are being added"
+    EXPANDED = "waits for the tasks that it returned"
     DONE = "has a result"
     FAILED = "failed"
     DROPPED = "was let go, since the run is to end"
@@ -29,24 +31,30 @@ class State(Enum):
 
 
 # The same by short names, since a member is looked up slowly on its class.
-WAITING, RECHECKED, LIMITED, QUEUED, ELSEWHERE, SUBMITTED, RUNNING, UNSEEN, KEEPING, DONE, FAILED, DROPPED = State
+(
+    WAITING, RECHECKED, LIMITED, QUEUED, ELSEWHERE, SUBMITTED, RUNNING, UNSEEN, KEEPING,
+    EXPANDING, EXPANDED, DONE, FAILED, DROPPED,
+) = State  # fmt: skip
 
 OUT = frozenset((SUBMITTED, RUNNING, UNSEEN))  # there is an attempt that has not been judged
 HOLDING = OUT | {QUEUED, KEEPING}  # it holds its places in the rate limits
 OVER = frozenset((DONE, FAILED, DROPPED))
-AT_REST = OVER | {WAITING}  # nothing is due
+AT_REST = OVER | {WAITING, EXPANDED}  # nothing is due
 
-_AFTER_AN_ATTEMPT = OVER | {QUEUED, LIMITED, KEEPING}
+_RESULT = frozenset((EXPANDING, DONE))
+_AFTER_AN_ATTEMPT = OVER | {QUEUED, LIMITED, KEEPING, EXPANDING}
 LEGAL: Mapping[State, frozenset[State]] = {
-    WAITING: frozenset((RECHECKED, QUEUED, LIMITED, ELSEWHERE, FAILED)),
-    RECHECKED: frozenset((QUEUED, LIMITED, DONE, DROPPED)),
+    WAITING: frozenset((RECHECKED, QUEUED, LIMITED, ELSEWHERE, FAILED, EXPANDED)),
+    RECHECKED: frozenset((QUEUED, LIMITED, DROPPED)) | _RESULT,
     LIMITED: frozenset((QUEUED, DROPPED)),
-    QUEUED: frozenset((SUBMITTED, RUNNING, ELSEWHERE)) | OVER,
-    ELSEWHERE: frozenset((QUEUED, LIMITED, SUBMITTED)) | OVER,
+    QUEUED: frozenset((SUBMITTED, RUNNING, ELSEWHERE, EXPANDING)) | OVER,
+    ELSEWHERE: frozenset((QUEUED, LIMITED, SUBMITTED, EXPANDING)) | OVER,
     SUBMITTED: _AFTER_AN_ATTEMPT | {RUNNING, UNSEEN},
     RUNNING: _AFTER_AN_ATTEMPT | {UNSEEN},
     UNSEEN: _AFTER_AN_ATTEMPT,
-    KEEPING: frozenset((DONE,)),
+    KEEPING: _RESULT,
+    EXPANDING: frozenset((EXPANDED, FAILED)),
+    EXPANDED: frozenset((DONE,)),
     DONE: frozenset(),
     FAILED: frozenset(),
     DROPPED: frozenset(),
@@ -58,7 +66,7 @@ class Record:
 
     Attributes:
         state: What it is at.
-        needs: How many of its upstreams have no result yet.
+        needs: How many of its upstreams have no result yet; of what it returned, if it is expanded.
         job: Its attempt, while there is one.
         lane: Where that went; "" for this thread.
         outcome: How it ended, while its result may still show, until the time `until`.
@@ -102,7 +110,19 @@ class Records:
         self.unseen: dict[int, None] = {}
         self.active = 0
         self.of = {node: Record(len(upstreams[node])) for node in nodes}
-        self._upstreams = upstreams
+        self._upstreams = dict(upstreams)
+
+    def add(self, upstreams: Mapping[int, Sequence[int]]) -> None:
+        """Take up further tasks, each with those of the run that it waits for."""
+        self._upstreams.update(upstreams)
+        for node, ups in upstreams.items():
+            self.of[node] = Record(len(ups))
+
+    def expand(self, node: int, returned: Sequence[int]) -> None:
+        """Have an expanding task wait for what it returned."""
+        self._upstreams[node] = returned
+        self.of[node].needs = len(returned)
+        self.move(node, EXPANDED)
 
     def out(self) -> list[Record]:
         """List the tasks whose attempts have not been judged."""
@@ -155,7 +175,7 @@ class Records:
             assert (record.job is not None) == (state in OUT), f"node {node} {state.value}: its attempt is wrong"
             assert (node in self.elsewhere) == (state is ELSEWHERE), f"node {node} {state.value}: elsewhere"
             assert (node in self.unseen) == (state is UNSEEN), f"node {node} {state.value}: unseen"
-            due = state is not WAITING or record.needs or not begun
+            due = state not in (WAITING, EXPANDED) or record.needs or not begun
             assert due, f"node {node} waits for nothing"
             if record.job is not None:
                 assert self.attempts.get(record.job.nonce) == node, f"node {node} has lost its attempt"

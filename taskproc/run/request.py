@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
+    from ..plan.graph import Plan
     from ..plugin import Event  # which a run that finds everything cached does without
 
     Watcher = Callable[[Sequence[Event]], None]
@@ -37,6 +38,7 @@ class RunRequest:
         dump_generations: Whether to list what is left at each step.
         plugins: Further plugins: modules or files.
         watchers: Called with what happened, a few times a second.
+        planned: Called with each plan of the run, which may have grown, at its end.
     """
 
     executor: Executor | None = None
@@ -54,3 +56,4 @@ class RunRequest:
     dump_generations: bool = False
     plugins: Sequence[str] = ()
     watchers: Sequence[Watcher] = ()
+    planned: Callable[[Plan], object] | None = None

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base.collector import eased_collector
@@ -51,6 +51,8 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
     Raises:
         FailedTaskError: A task failed.
     """
+    from ..tasks.settings import load_settings
+
     tell_of_nesting()
     stats: dict[str, Any] = {"stats": {}, "generations": []}
     failures: dict[bytes, FailedTaskError] = {}
@@ -62,8 +64,9 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
         try:
             return located(task).load_result(), stats
         except DamagedResultError as error:
-            _LOGGER.warning("%s; it is computed again", error)
-            _store_of(task).discard_result(task._task.digest)
+            if not _drop_damaged_of(make_plan(task, request, load_settings(), current_cache())):
+                _LOGGER.warning("%s; it is computed again", error)
+                _store_of(task).discard_result(task._task.digest)
     _raise_failures(list(failures.values()))
     msg = f"{task!r} has a damaged result again and again; is the disk all right?"
     raise CacheError(msg)
@@ -72,16 +75,22 @@ def run(task: Node, request: RunRequest) -> tuple[Any, dict[str, Any]]:
 def make_plan(task: Node, request: RunRequest, settings: Settings, cache: Cache) -> Plan:
     """Find out what a run would do, without doing it."""
     detect = settings.detect_source_change if request.detect_source_change is None else request.detect_source_change
+    known: Plan | None = None
     with eased_collector:
-        graph = TaskGraph(task, cache)
-        return Plan(
-            graph,
-            detect_source_change=detect,
-            detect_helper_change=settings.detect_helper_change,
-            detect_files=settings.detect == "files",
-            forced=[len(graph) - 1] if request.force else [],
-            track_packages=settings.track_packages,
-        )
+        while True:
+            graph = TaskGraph(task, cache)
+            if known is not None:
+                graph.kinds.know(known.graph.kinds)
+            known = Plan(
+                graph,
+                detect_source_change=detect,
+                detect_helper_change=settings.detect_helper_change,
+                detect_files=settings.detect == "files",
+                forced=[graph.root] if request.force else [],
+                track_packages=settings.track_packages,
+            )
+            if known.growth is None or not known.growth.renewed:
+                return known
 
 
 def _run_once(
@@ -105,6 +114,8 @@ def _run_once(
     plan.inputs.remember()
     if not plan.stale:
         _note_inside(plan)
+        if request.planned is not None:
+            request.planned(plan)
         return False
     _refuse_circle(plan)
     plan.inputs.refuse_missing(plan.stale)
@@ -116,10 +127,12 @@ def _run_once(
     with disk_errors(cache.root), Session(plan, request, settings, cache, before) as session:
         plan.inputs.remember()
         account, damaged = session.drive(given_up)
+    if request.planned is not None:
+        request.planned(plan)
     for name, number in account.ran.items():
         stats["stats"][name] = stats["stats"].get(name, 0) + number
     stats["generations"] += account.generations or []
-    repaired = _drop_damaged(plan, damaged)
+    repaired = _drop_damaged_above(plan, damaged)
     again = set(damaged) if repaired else set()
     _note_inside(plan)
     failures.update((plan.graph.digest(node), error) for node, error in account.failures.items() if node not in again)
@@ -128,9 +141,9 @@ def _run_once(
 
 def _note_inside(plan: Plan) -> None:
     """Have the task around this run, if there is one, go stale with it."""
-    meta = plan.metas[-1]
-    if meta is not None and not plan.reasons[-1]:
-        note_nested(plan.graph.tasks[-1], meta.version)
+    root = plan.graph.root
+    if not plan.unfinished([root]):
+        note_nested(plan.graph.tasks[root], plan.version(root))
 
 
 def _raise_failures(failures: Sequence[FailedTaskError]) -> None:
@@ -140,13 +153,24 @@ def _raise_failures(failures: Sequence[FailedTaskError]) -> None:
         raise FailedTasksError(failures) from failures[0].exception
 
 
-def _drop_damaged(plan: Plan, nodes: Sequence[int]) -> bool:
-    """Check the results that these nodes read, drop those that are damaged, and tell whether to run once more.
+def _drop_damaged_of(plan: Plan) -> bool:
+    """Drop those damaged results that the task asked for gives, if it is one that gives those of others."""
+    return plan.growth is not None and _drop_damaged(plan, plan.growth.read_by([plan.graph.root])[1:])
+
+
+def _drop_damaged_above(plan: Plan, nodes: Sequence[int]) -> bool:
+    """Check the results that these nodes read, as below."""
+    upstreams = dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node])
+    return _drop_damaged(plan, plan.growth.read_by(upstreams) if plan.growth is not None else upstreams)
+
+
+def _drop_damaged(plan: Plan, nodes: Iterable[int]) -> bool:
+    """Check the results of these nodes, drop those that are damaged, and tell whether to run once more.
 
     One that another run has replaced since is cause for it, too.
     """
     found = False
-    for up in dict.fromkeys(up for node in nodes for up in plan.graph.upstreams[node]):
+    for up in nodes:
         known = plan.graph.class_of(up)
         try:
             known.store.verify(plan.graph.digest(up))
@@ -166,7 +190,7 @@ def _refuse_circle(plan: Plan) -> None:
         if plan.graph.digest(node).hex() in running:
             msg = (
                 f"a task needs itself: {plan.graph.tasks[node]!r} is running, and the graph of "
-                f"{plan.graph.tasks[-1]!r}, which it runs itself or through others, needs its result"
+                f"{plan.graph.tasks[plan.graph.root]!r}, which it runs itself or through others, needs its result"
             )
             raise CycleError(msg)
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..plan.former import Former, signature
@@ -17,17 +17,18 @@ class Seats:
 
     Args:
         plan: The run's plan.
-        packed: The classes whose small results are packed.
+        is_packed_class: Says whether the small results of a class are packed.
 
     Attributes:
         ids: The tasks' ids, by node; -1 while a task has none.
     """
 
-    def __init__(self, plan: Plan, packed: Collection[type]) -> None:
+    def __init__(self, plan: Plan, is_packed_class: Callable[[TaskClass], bool]) -> None:
         self.ids: list[int] = [-1] * len(plan.graph)
         self._graph = plan.graph
         self._plan = plan
-        self._packed = packed
+        self._is_packed_class = is_packed_class
+        self._packed: set[type] = set()
         self._set_aside: set[int] = set()
         self._results: dict[type, Path] = {}
 
@@ -35,19 +36,31 @@ class Seats:
         """Give ids to all tasks that will run, and make the directories above theirs."""
         for known in self._graph.classes.values():
             known.store.ids.note_found()
-        for cls, nodes in self._graph.by_class(self._plan.stale).items():
-            known = self._graph.classes[cls]
-            known.store.make_ready()
-            if known.text is not None:
-                known.store.save_source(known.source, known.text)
-            known.store.save_signature(signature(known.config))
-            self._rename(known, nodes)
-            if cls in self._packed:
-                self._reserve(known, nodes)
-            else:
-                ids = known.store.allot([self._graph.digest(node) for node in nodes])
-                for node in nodes:
-                    self.ids[node] = ids[self._graph.digest(node)]
+        self._allot(self._plan.stale)
+
+    def grow(self, nodes: Iterable[int]) -> None:
+        """Give ids to tasks that were added and will run."""
+        self.ids += [-1] * (len(self._graph) - len(self.ids))
+        self._allot(nodes)
+
+    def _allot(self, nodes: Iterable[int]) -> None:
+        for cls, of_class in self._graph.by_class(nodes).items():
+            self._allot_in(cls, of_class)
+
+    def _allot_in(self, cls: type, nodes: list[int]) -> None:
+        known = self._graph.classes[cls]
+        known.store.make_ready()
+        if known.text is not None:
+            known.store.save_source(known.source, known.text)
+        known.store.save_signature(signature(known.config))
+        self._rename(known, nodes)
+        if self._is_packed_class(known):
+            self._packed.add(cls)
+            self._reserve(known, nodes)
+        else:
+            ids = known.store.allot([self._graph.digest(node) for node in nodes])
+            for node in nodes:
+                self.ids[node] = ids[self._graph.digest(node)]
 
     def _rename(self, known: TaskClass, nodes: list[int]) -> None:
         """Let results that were made under a former identity of the class's tasks stay in their directories."""

@@ -63,6 +63,7 @@ class Session:
 
     def __init__(self, plan: Plan, request: RunRequest, settings: Settings, cache: Cache, before: Standing) -> None:
         self._plan = plan
+        self._root = plan.graph.tasks[plan.graph.root]
         self._request = request
         self._settings = settings
         self._cache = cache
@@ -91,7 +92,7 @@ class Session:
     def _open(self, stack: ExitStack) -> None:
         """Make what a run has on disk; the stack takes it apart again, whatever fails on the way."""
         fsync, ancestors = self._settings.fsync, nested.ancestors()
-        self._run = RunDirectory(self._cache.runs, repr(self._plan.graph.tasks[-1]), nested=bool(ancestors))
+        self._run = RunDirectory(self._cache.runs, repr(self._root), nested=bool(ancestors))
         # The directory goes first: while the table names this run, the next one sees to what a kill leaves there.
         closing_run = stack.enter_context(ExitStack())
         stack.callback(lambda: self._run.close(self._leaves_jobs))
@@ -125,7 +126,7 @@ class Session:
         Returns:
             What the run has come to, and the nodes that met damaged results.
         """
-        seats = Seats(self._plan, self._packed_classes())
+        seats = Seats(self._plan, lambda known: (known.config.store or self._settings.store) == "packed")
         places = Places(self._plan.graph, self._plugins, self._choice)
         packer = Packer(self._run.path)
         nodes_of = self._plan.graph.by_class(self._plan.stale)
@@ -141,7 +142,7 @@ class Session:
             account = self._account = Account(
                 self._plan, seats, payloads, chronicle, list_generations=self._request.dump_generations
             )
-            judge = self._run_to_the_end(seats, places, payloads, chronicle, account, given_up)
+            judge = self._run_to_the_end(seats, places, packer, payloads, chronicle, account, given_up)
         tidy_up(self._claims, self._orphans, self._cache)
         forget_old_runs(self._claims, self._cache, self._settings.keep_runs)
         return account, judge.damaged
@@ -150,6 +151,7 @@ class Session:
         self,
         seats: Seats,
         places: Places,
+        packer: Packer,
         payloads: Payloads,
         chronicle: Chronicle,
         account: Account,
@@ -165,8 +167,10 @@ class Session:
             self._waits,
             self._orphans,
             self._ledger,
+            self._run.path,
             seats,
             places,
+            packer,
             payloads,
             lanes,
             chronicle,
@@ -191,8 +195,8 @@ class Session:
         listeners = self._plugins.listeners()
         planned = self._plan.counts(self._plan.stale)
         fresh = [node for node, reason in enumerate(self._plan.reasons) if not reason]
-        run = RunInfo(self._run.run, repr(self._plan.graph.tasks[-1]), self._plan.counts(fresh), planned)
-        file = getattr(sys.modules.get(type(self._plan.graph.tasks[-1]).__module__), "__file__", None)
+        run = RunInfo(self._run.run, repr(self._root), self._plan.counts(fresh), planned)
+        file = getattr(sys.modules.get(type(self._root).__module__), "__file__", None)
         entry = {"kind": "run", "time": time.time(), "file": file, "cached": run.cached, "planned": run.planned}
         self._ledger.write(entry)
         with ExitStack() as stack:
@@ -216,23 +220,23 @@ class Session:
         for failure in self._account.failures.values() if self._account else ():
             failed[failure.task.task_name] = failed.get(failure.task.task_name, 0) + 1
         report = RunReport(run.run, status, time.monotonic() - self._started, done, failed)
-        self._ledger.write({"kind": "end", "time": time.time(), **asdict(report)})
+        grown = self._grown() if self._plan.growth is not None else {}
+        self._ledger.write({"kind": "end", "time": time.time(), **asdict(report), **grown})
         listeners.run_finished(run, report)
+
+    def _grown(self) -> dict[str, dict[str, int]]:
+        """Count the run's tasks as they are at its end, those that were added included."""
+        stale = set(self._plan.stale)
+        cached = [node for node in range(len(self._plan.graph)) if node not in stale]
+        return {"planned": self._plan.counts(stale), "cached": self._plan.counts(cached)}
 
     def _warn_of_unmatched(self) -> None:
         """Warn of a backend that was given for a task name or a channel that no task has."""
         if self._request.specific:
             for known in self._plan.graph.classes.values():
                 self._choice.choose(known.config.name, known.config.channels, known.config.backend, {})
-            for name in self._choice.unmatched:
+            for name in self._choice.unmatched if self._plan.growth is None else ():  # it may be of what is to come
                 _LOGGER.warning("a backend was given for %r, which is no task and no channel of this graph", name)
-
-    def _packed_classes(self) -> set[type]:
-        return {
-            cls
-            for cls, known in self._plan.graph.classes.items()
-            if (known.config.store or self._settings.store) == "packed"
-        }
 
 
 def _checked_workers(number: int | None) -> int | None:

@@ -23,6 +23,7 @@ BODY_AT = META_AT + META_SIZE
 NESTED = 1 << 2  # a flag: it ran graphs, which its notes tell of
 # Flags: the notes say of which files the result must find in the cache, and where the cache must be.
 NAMES_FILES, NAMES_PLACE = 0x10, 0x20
+EXPANDS = 1 << 8  # the value is what an expanding task returned: tasks
 
 _MOST_NOTED = 0xFFFF - 4  # bytes in one extra field
 _NOTHING = b"\x03\0" + bytes(8)  # an empty value, deflated, its checksum and its size
@@ -45,7 +46,7 @@ class Meta(NamedTuple):
         seconds: How long `run_task` took.
         cpu: Seconds of processor time that it took, with the processes that it started and waited for.
         memory: The worker's peak memory in KiB while the task ran.
-        flags: What else there is to know, and its notes tell of: `NESTED`, `NAMES_FILES`, `NAMES_PLACE`.
+        flags: What else there is to know: `NESTED`, `NAMES_FILES`, `NAMES_PLACE`, `EXPANDS`.
         notes: The bytes of its notes, behind the value.
         size: The size of the whole file in bytes; 0 in a packed row.
     """

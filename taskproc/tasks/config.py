@@ -69,6 +69,7 @@ class TaskConfig:
         expires: The seconds for which a result is fresh; 0 for any time.
         files: What counts of the files that a result names.
         depends_on: What it reads from outside besides, as it says itself; not what its bases say.
+        expands: Whether its tasks return tasks, whose results others get.
         defaults: Those requirements that the class body sets.
         held_as: The names of the attributes that hold them.
         private: The names of those attributes of a task that are taskproc's own.
@@ -94,6 +95,7 @@ class TaskConfig:
         expires: str | float | timedelta | None,
         files: FilesKind,
         depends_on: DependsOn,
+        expands: bool,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -115,6 +117,7 @@ class TaskConfig:
         self.expires = _checked_expiry(task_class, expires) if expires is not None else 0.0
         self.files = files if files == "size" else _checked_files(task_class, files)
         self.depends_on: tuple[Spec, ...] = _checked_inputs(task_class, depends_on) if depends_on != () else ()
+        self.expands = expands
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()

@@ -31,6 +31,9 @@ def check_methods(cls: type[Any], root: type[Any]) -> None:
         TaskDefinitionError: It is so.
     """
     own = cls.__dict__
+    if cls._task_config.expands and "result_digest" in own:
+        problem = "it says expands=True and defines result_digest, but the tasks in its result tell one from another"
+        raise _refusal(cls, problem)
     if "run_task" in own:
         problem = _cannot_run(own["run_task"])
         if problem:

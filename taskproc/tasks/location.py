@@ -79,8 +79,9 @@ class Location:
         from ..store.cache import class_store_at
         from .trust import check_trust
 
-        check_trust(os.path.dirname(self.class_directory), [self.class_directory])
-        return class_store_at(self.class_directory).load(self.digest, self.label)
+        root = os.path.dirname(self.class_directory)
+        check_trust(root, [self.class_directory])
+        return as_given(class_store_at(self.class_directory).load(self.digest, self.label), root)
 
     def clear(self) -> None:
         """Remove the result, the logs and the contents of the data directory."""
@@ -104,6 +105,17 @@ class Location:
 
         shown: dict[str, Any] = json.loads(self._args)
         return shown
+
+
+def as_given(value: Any, root: str) -> Any:
+    """Give what a kept value gives to others: itself, or, if it is tasks that a task returned, their results.
+
+    Args:
+        value: What was kept.
+        root: The cache's own directory, `{cache_dir}/taskproc`.
+    """
+    results = getattr(type(value), "__taskproc_given__", None)
+    return value if results is None else results(value, root)
 
 
 def _path(*parts: str) -> Path:

@@ -17,6 +17,14 @@ class TaskLike(Protocol[R]):
         ...
 
 
+class Expanding(Protocol[R]):
+    """What a type checker sees of a task that returns tasks: the type of their results, in the same shape."""
+
+    def _results_of_returned(self) -> R:
+        """Stand for them; there is nothing to call."""
+        ...
+
+
 class Result(Protocol[R]):
     """Anything that yields a value once its tasks have run."""
 
@@ -25,7 +33,7 @@ class Result(Protocol[R]):
         ...
 
 
-Task = Union[TaskLike[R], MappedTask[R], Const[R], Input[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
+Task = Union[TaskLike[R], MappedTask[R], Const[R], Input[R], Expanding[R]]  # noqa: UP007 (a union by `|` cannot be subscripted in 3.10)
 """What may be required: a task, a part of a task's result, a `Const`, or an input such as `InputFile`.
 
 `Task[int]` has a result of type `int`. It is also the type of an argument: `def __init__(self, source: Task[int])`.

@@ -24,7 +24,7 @@ PRIVATE = "_requires__"
 _ITERATORS: tuple[Any, ...] = (
     iter([]), reversed([]), iter(()), iter({}), iter({}.values()), {}.keys(), {}.values(), (_ for _ in ())
 )
-_AS_A_LIST = frozenset((chain, filter, islice, map, reversed, starmap, *map(type, _ITERATORS)))
+AS_A_LIST = frozenset((chain, filter, islice, map, reversed, starmap, *map(type, _ITERATORS)))
 _PLAIN_KEYS = frozenset((str, int))
 
 
@@ -60,7 +60,7 @@ class Req(Generic[T, R]):
             name = f"{type(obj).__qualname__}.{self.public_name}"
             msg = f"{name} is a requirement, which is set in __init__ and not later; to require something else, make "
             raise TaskDefinitionError(f"{msg}another task")
-        held[self.private_name] = list(cast("Iterator[Any]", value)) if type(value) in _AS_A_LIST else value
+        held[self.private_name] = list(cast("Iterator[Any]", value)) if type(value) in AS_A_LIST else value
 
     @overload
     def __get__(self, obj: None, owner: Any = None) -> Req[T, R]: ...
@@ -218,21 +218,24 @@ def _is_req(annotation: Any) -> bool:
 def not_a_task(owner: str, name: str, key: str | None, value: Any) -> TaskDefinitionError:
     """Say that a requirement holds something that is not a task."""
     place = f"{owner}.{name}" + (f"[{key}]" if key is not None else "")
+    return TaskDefinitionError(f"{place} is {shown(value)}, which is not a task; {way_out(value)}.")
+
+
+def way_out(value: Any) -> str:
+    """Say what to do with something that is not a task and stands where one is asked for."""
     if isinstance(value, type):
-        hint = "call it to make a task"
-    elif isinstance(value, (set, frozenset)):
-        hint = "a set has no order, so put the tasks into a list"
-    elif isinstance(value, (list, tuple, dict)):
-        hint = "put all tasks into one list, or into one dict, with keys such as (i, j)"
-    elif hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
-        hint = "put the tasks into a list or a dict"
-    else:
-        hint = "wrap a fixed value as Const(value)"
-    msg = f"{place} is {_shown(value)}, which is not a task; {hint}."
-    return TaskDefinitionError(msg)
+        return "call it to make a task"
+    if isinstance(value, (set, frozenset)):
+        return "a set has no order, so put the tasks into a list"
+    if isinstance(value, (list, tuple, dict)):
+        return "put all tasks into one list, or into one dict, with keys such as (i, j)"
+    if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
+        return "put the tasks into a list or a dict"
+    return "wrap a fixed value as Const(value)"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Write a value for an error, with its type, since it is not of the right one."""
     text = repr(value)
     if len(text) > 60:
         text = text[:57] + "..."

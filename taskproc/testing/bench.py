@@ -83,7 +83,7 @@ class Bench:
         self._ledger = Ledger(f"{self._run.path}/ledger.jsonl")
         found = Plugins([*settings.plugins, *plugins], profiles=settings.profiles)
         self._places = Places(plan.graph, found, BackendChoice(settings, name, {}, options))
-        seats, packer = Seats(plan, set()), Packer(self._run.path)
+        seats, packer = Seats(plan, lambda known: False), Packer(self._run.path)
         packer.register(plan.graph.classes, plan.graph.read.beside)
         seats.allot()
         self._maker = Payloads(plan, seats, packer, self._run.context)

@@ -73,6 +73,7 @@ class Assignment(NamedTuple):
         timeout: Seconds that the attempt may take.
         main: What the driver's `__main__` is read from: the driver's process, which has it, and the files.
         inputs: What the plan saw of the task's inputs from outside.
+        texts: The number of the file that says what the driver has read: it may read more while a run goes on.
     """
 
     nonce: str
@@ -96,6 +97,7 @@ class Assignment(NamedTuple):
     timeout: float | None
     main: tuple[str, ...] = ()
     inputs: tuple[Seen, ...] = ()
+    texts: int = 0
 
     @property
     def directory(self) -> str:

@@ -43,9 +43,16 @@ class Texts(NamedTuple):
     script: str
 
 
-def write_texts(run_directory: str, texts: Texts, whole: Mapping[str, bytes]) -> None:
-    """Write down what a driver has read, and behind it the whole texts, which few workers want."""
-    with open(f"{run_directory}/{FILE}", "wb", opener=opener) as file:
+def write_texts(run_directory: str, texts: Texts, whole: Mapping[str, bytes], number: int = 0) -> None:
+    """Write down what a driver has read, and behind it the whole texts, which few workers want.
+
+    Args:
+        run_directory: The run's directory.
+        texts: What was read.
+        whole: The texts, by file.
+        number: How often more was read since the run began.
+    """
+    with open(_path(run_directory, number), "wb", opener=opener) as file:
         pickle.dump(tuple(texts), file, 4)
         pickle.dump(dict(whole), file, 4)
 
@@ -60,23 +67,24 @@ def check_texts(assignment: Assignment, task: Node) -> None:
     Raises:
         SourceChangedError: Another text is loaded, and says something else.
     """
-    if _same.get((assignment.context, assignment.name)) == len(sys.modules):
+    key = assignment.context, assignment.name, assignment.texts
+    if _same.get(key) == len(sys.modules):
         return
-    run_directory = os.path.dirname(assignment.context)
-    texts = _read(run_directory)
+    path = _path(os.path.dirname(assignment.context), assignment.texts)
+    texts = _read(path)
     look_at_modules()
     other = {}
     for file, (digest, module) in texts.digests.items():
         known = _loaded(file, module)
         if known is not None and known.digest != digest:
             other[file] = known.file
-    if other and not _says_the_same(type(task), run_directory, texts, assignment.name, other):
+    if other and not _says_the_same(type(task), path, texts, assignment.name, other):
         msg = (
             f"{' and '.join(map(os.path.basename, other))} changed since the driver has read the source of "
             f"{assignment.name}, and the worker has the other text: nothing was run. Run again, from a fresh process."
         )
         raise SourceChangedError(msg)
-    _same[assignment.context, assignment.name] = len(sys.modules)
+    _same[key] = len(sys.modules)
 
 
 def refuse_edited(assignment: Assignment) -> None:
@@ -85,7 +93,8 @@ def refuse_edited(assignment: Assignment) -> None:
     Raises:
         SourceChangedError: Another text than its driver's lies on the disk.
     """
-    edited = [file for file, (digest, _) in _read(os.path.dirname(assignment.context)).digests.items()
+    path = _path(os.path.dirname(assignment.context), assignment.texts)
+    edited = [file for file, (digest, _) in _read(path).digests.items()
               if _on_disk(file, digest) != digest]  # fmt: skip
     if edited:
         msg = (
@@ -103,20 +112,25 @@ def _on_disk(file: str, otherwise: bytes) -> bytes:
         return otherwise
 
 
-_same: dict[tuple[str, str], int] = {}  # by context and task name, how many modules there were when all was well
+# By context, task name and number of the texts, how many modules there were when all was well.
+_same: dict[tuple[str, str, int], int] = {}
 _texts: dict[str, Texts] = {}
 
 
-def _read(run_directory: str) -> Texts:
-    texts = _texts.get(run_directory)
+def _path(run_directory: str, number: int) -> str:
+    return f"{run_directory}/{FILE}.{number}" if number else f"{run_directory}/{FILE}"
+
+
+def _read(path: str) -> Texts:
+    texts = _texts.get(path)
     if texts is None:
         try:
-            with open(f"{run_directory}/{FILE}", "rb") as file:
+            with open(path, "rb") as file:
                 texts = Texts(*pickle.load(file))
         except FileNotFoundError:  # of a driver that reads no classes
             texts = Texts({}, {}, {}, True, False, script_name())
         _texts.clear()
-        _texts[run_directory] = texts
+        _texts[path] = texts
         if texts.script != script_name():
             counts_as(texts.script)
         for script, text in texts.scripts.items():
@@ -133,13 +147,13 @@ def _loaded(file: str, module: str) -> Loaded | None:
     return known
 
 
-def _says_the_same(cls: type, run_directory: str, texts: Texts, name: str, other: Mapping[str, str]) -> bool:
+def _says_the_same(cls: type, path: str, texts: Texts, name: str, other: Mapping[str, str]) -> bool:
     """Whether both texts are the same to a class: comments and what it does not use do not count."""
     from ..tasks.node import Node
     from ..tasks.source import SourceReader
     from ..tasks.source.files import as_if
 
-    with open(f"{run_directory}/{FILE}", "rb") as file:
+    with open(path, "rb") as file:
         pickle.load(file)
         whole = pickle.load(file)
     values, upstreams = (_classes(names) for names in texts.beside.get(name, ((), ())))

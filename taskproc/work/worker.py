@@ -16,7 +16,7 @@ from ..base.lean import ContextVar, Lock, blake2b, pickle
 from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
-from ..store.meta import NAMES_FILES, NAMES_PLACE, NESTED, Meta, write_notes
+from ..store.meta import EXPANDS, NAMES_FILES, NAMES_PLACE, NESTED, Meta, write_notes
 from ..store.pickling import pickle_value
 from ..tasks.valued import handed
 from .driver_main import why_missing
@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
 
+    from ..tasks.node import Node
     from .capture import DescriptorCapture
     from .handover import Assignment
     from .inputs import Reading
@@ -281,6 +282,8 @@ class Attempt:
             with keeping:
                 return self.fail(failure, text)
         try:
+            if task._task_config.expands:
+                value = self._expansion(task, value)
             with keeping:
                 return self._commit(task, value, seconds, cpu, left)
         except Exception as error:
@@ -322,6 +325,13 @@ class Attempt:
         if assignment.filed:
             files.remove(self._file("committing"))
         return Ended(exit_code=0)
+
+    def _expansion(self, task: Node, value: Any) -> Any:
+        """Write down the tasks that an expanding one returned, in the place of its result."""
+        from ..tasks.expansion import expansion_of
+
+        self.flags |= EXPANDS
+        return expansion_of(task, value)
 
     def _provenance(self, value: bytes, seconds: float, cpu: float, memory: int, notes: int) -> Meta:
         """Say where a result came from, and whether it is as good as the one that it replaces."""
@@ -440,7 +450,7 @@ def _in_this_process(task: Any) -> Any:
 
 def _own_digest(task: Any, value: Any) -> bytes | None:
     """Hash what a task's class says makes its result the same as another; None if it says nothing."""
-    own = task.result_digest(value)
+    own = value.digest() if task._task_config.expands else task.result_digest(value)
     if own is None:
         return None
     if not isinstance(own, (str, bytes)):

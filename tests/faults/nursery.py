@@ -221,6 +221,7 @@ def _import_all() -> None:
     import taskproc.run.session  # noqa: F401
     import tests.faults.edited
     import tests.faults.graph
+    import tests.faults.growing
     import tests.faults.tables  # noqa: F401
 
 

@@ -48,6 +48,8 @@ class World:
         claims: The nodes that this run holds.
         finished: The nodes that were told done, with how often.
         failed: The nodes that were told failed.
+        expanding: The results of nodes whose tasks are to be added.
+        joined: The nodes that were told done with all that they have returned.
     """
 
     board: Board
@@ -58,6 +60,8 @@ class World:
     claims: set[int] = field(default_factory=set)
     finished: dict[int, int] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
+    expanding: dict[int, events.Finish] = field(default_factory=dict)
+    joined: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._conductor = Conductor(self.board)
@@ -88,13 +92,19 @@ class World:
         elif isinstance(effect, events.Finish):
             for node in effect.metas:
                 self.finished[node] = self.finished.get(node, 0) + 1
+        elif isinstance(effect, events.Expand):
+            for node, one in effect.finish.metas.items():
+                self.expanding[node] = effect.finish._replace(metas={node: one})
+        elif isinstance(effect, events.Join):
+            assert self.joined.isdisjoint(effect.nodes)
+            self.joined.update(effect.nodes)
         elif isinstance(effect, events.Fail):
             assert effect.node not in self.failed
             self.failed.add(effect.node)
 
 
 class Play(RuleBasedStateMachine):
-    """Plays a run: jobs that end in any order, reports late and twice, claims lost and won, orphans, interrupts."""
+    """Plays a run that grows: jobs that end in any order, reports late and twice, claims lost and won, orphans."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,23 +117,51 @@ class Play(RuleBasedStateMachine):
             node: sorted(data.draw(st.sets(st.integers(0, node - 1), max_size=3))) if node else []
             for node in range(count)
         }
-        labels = {node: tuple(data.draw(st.sets(st.sampled_from(LABELS), max_size=2))) for node in range(count)}
-        retries = {node: data.draw(st.integers(0, 2)) for node in range(count)}
+        self.labels: dict[int, tuple[str, ...]] = {}
+        self.retries: dict[int, int] = {}
+        self.expand: set[int] = set()
+        self.doubtful: set[int] = set()
+        for node in range(count):
+            self.draw_task(node, data)
+        self.returned = self.draw_expanded(count, data)
         caps = data.draw(st.dictionaries(st.sampled_from(LABELS), st.integers(1, 2)))
         stop = data.draw(st.booleans())
         self.upstreams = upstreams
         self.board = Board(
-            range(count), upstreams, labels.__getitem__, retries.__getitem__, Limits(caps), stop_on_failure=stop
+            [node for node in range(count) if node not in self.returned],
+            {node: ups for node, ups in upstreams.items() if node not in self.returned},
+            self.labels.__getitem__,
+            self.retries.__getitem__,
+            Limits(caps),
+            self.doubtful,
+            self.expand.__contains__,
+            self.returned,
+            stop_on_failure=stop,
         )
+        self.expanded_before = set(self.returned)
         self.world = World(self.board)
         self.world.homeless = data.draw(st.sets(st.sampled_from(range(count)), max_size=2))
-        roots = [node for node in upstreams if not upstreams[node]]
-        held = data.draw(st.sets(st.sampled_from(roots)))
+        roots = [node for node in upstreams if not upstreams[node] and node not in self.returned]
+        held = data.draw(st.sets(st.sampled_from(roots))) if roots else set()
         if held:
             self.world.take(events.Held(dict.fromkeys(sorted(held), "dead")))
             self.see_elsewhere(sorted(held), data)
         given_up = data.draw(st.sets(st.sampled_from(range(count)), max_size=1))
         self.world.take(events.Opened(dict.fromkeys(given_up, ValueError("failed before"))))
+
+    def draw_task(self, node: int, data: st.DataObject) -> None:
+        """Say what kind of task a node is."""
+        self.labels[node] = tuple(data.draw(st.sets(st.sampled_from(LABELS), max_size=2)))
+        self.retries[node] = data.draw(st.integers(0, 2))
+        if data.draw(st.booleans()):
+            self.expand.add(node)
+        if data.draw(st.integers(0, 3)) == 0:
+            self.doubtful.add(node)
+
+    def draw_expanded(self, count: int, data: st.DataObject) -> dict[int, list[int]]:
+        """Say which nodes had results before the run, of tasks that are to run in it: of earlier ones, so no circle."""
+        nodes = data.draw(st.sets(st.sampled_from(range(count)), max_size=2)) - {0}
+        return {node: sorted(data.draw(st.sets(st.integers(0, node - 1), min_size=1, max_size=2))) for node in nodes}
 
     def nonce(self) -> Job:
         self.nonces += 1
@@ -235,6 +273,62 @@ class Play(RuleBasedStateMachine):
         nodes = data.draw(st.lists(st.sampled_from(self.nodes(State.KEEPING)), min_size=1, unique=True))
         self.world.take(events.Kept({node: meta() for node in nodes}))
 
+    # --- growing ---
+
+    @precondition(lambda self: self.world.expanding)
+    @rule(data=st.data())
+    def grow(self, data: st.DataObject) -> None:
+        nodes = data.draw(st.lists(st.sampled_from(sorted(self.world.expanding)), min_size=1, unique=True))
+        needs: dict[int, list[int]] = {}
+        finish = events.Finish({}, "run")
+        for node in nodes:
+            finish = self.world.expanding.pop(node)
+            self.add_tasks(node, needs, data)
+            ups = {one: needs[one] for one in sorted(needs)}
+            doubtful = [one for one in needs if one in self.doubtful]
+            self.world.take(events.Grown(finish, ups, {node: self.returned[node]}, doubtful))
+            needs.clear()
+
+    def add_tasks(self, node: int, needs: dict[int, list[int]], data: st.DataObject) -> None:
+        """Say what a node has returned: new tasks, and such as do not wait for it."""
+        waiting = self.waits_for(node)
+        others = [one for one in self.upstreams if one not in waiting]
+        number = data.draw(st.integers(0, 2)) if len(self.upstreams) < 3 * MOST_NODES else 0
+        returned = data.draw(st.sets(st.sampled_from(others), max_size=2)) if others else set()
+        for new in range(len(self.upstreams), len(self.upstreams) + number):
+            self.draw_task(new, data)
+            ups = sorted(data.draw(st.sets(st.sampled_from(others), max_size=2))) if others else []
+            self.upstreams[new] = needs[new] = ups
+            returned.add(new)
+        self.returned[node] = sorted(returned)
+
+    def waits_for(self, node: int) -> set[int]:
+        """Give a node and all that wait for it."""
+        found: set[int] = set()
+        waiting = [node]
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += [down for down, ups in self.upstreams.items() if one in ups]
+                waiting += [down for down, inner in self.returned.items() if one in inner]
+        return found
+
+    @precondition(lambda self: self.world.expanding)
+    @rule(data=st.data())
+    def cannot_grow(self, data: st.DataObject) -> None:
+        node = data.draw(st.sampled_from(sorted(self.world.expanding)))
+        del self.world.expanding[node]
+        self.world.take(events.Impossible(node, ValueError("no tasks")))
+
+    @precondition(lambda self: self.nodes(State.RECHECKED))
+    @rule(data=st.data())
+    def recheck(self, data: st.DataObject) -> None:
+        nodes = self.nodes(State.RECHECKED)
+        fresh = data.draw(st.sets(st.sampled_from(nodes)))
+        stale = [node for node in nodes if node not in fresh]
+        self.world.take(events.Rechecked({node: meta() for node in sorted(fresh)}, stale))
+
     @rule()
     def stop(self) -> None:
         self.world.take(events.Stopped())
@@ -251,9 +345,17 @@ class Play(RuleBasedStateMachine):
 
     @invariant()
     def each_task_is_told_done_or_failed_once(self) -> None:
-        assert sorted(self.world.finished) == self.nodes(State.DONE)
+        told = sorted(self.nodes(State.DONE, State.EXPANDED))
+        assert sorted(self.world.finished.keys() | self.expanded_before) == sorted({*told, *self.expanded_before})
         assert all(number == 1 for number in self.world.finished.values())
-        assert sorted(self.world.failed) == self.nodes(State.FAILED)
+        assert sorted(self.world.failed) == sorted(self.nodes(State.FAILED))
+
+    @invariant()
+    def what_has_returned_tasks_is_done_when_they_are(self) -> None:
+        of = self.board.records.of
+        for node, inner in self.returned.items():
+            is_done = all(of[one].state is State.DONE for one in inner)
+            assert (of[node].state is State.DONE) == (node in self.world.joined) == is_done
 
     @invariant()
     def what_has_an_attempt_is_claimed_and_nothing_else(self) -> None:
@@ -263,13 +365,17 @@ class Play(RuleBasedStateMachine):
     @invariant()
     def what_waits_at_the_end_depends_on_a_failure(self) -> None:
         if self.board.records.active == 0 and not self.board.stopping:
-            for node in self.nodes(State.WAITING):
-                assert any(self.board.records.of[up].state is not State.DONE for up in self.upstreams[node])
+            for node in self.nodes(State.WAITING, State.EXPANDED):
+                assert any(self.board.records.of[up].state is not State.DONE for up in self.above(node))
                 assert self.fails_above(node), f"node {node} waits for ever"
 
     def fails_above(self, node: int) -> bool:
         state = self.board.records.of[node].state
-        return state is State.FAILED or any(self.fails_above(up) for up in self.upstreams[node])
+        return state is State.FAILED or any(self.fails_above(up) for up in self.above(node))
+
+    def above(self, node: int) -> list[int]:
+        """Give what a node waits for: what it has returned, or before that what it needs."""
+        return self.returned.get(node, self.upstreams[node])
 
     def teardown(self) -> None:
         """Let all that is due happen: every run ends."""
@@ -289,6 +395,12 @@ class Play(RuleBasedStateMachine):
                 self.world.take(events.Judged(nonce, "ended", meta(nonce)))
             if keeping := self.nodes(State.KEEPING):
                 self.world.take(events.Kept({node: meta() for node in keeping}))
+            for node, finish in list(self.world.expanding.items()):
+                self.returned[node] = []
+                self.world.take(events.Grown(finish, {}, {node: []}, []))
+            self.world.expanding.clear()
+            if rechecked := self.nodes(State.RECHECKED):
+                self.world.take(events.Rechecked({}, rechecked))
             self.board.validate()
         assert self.board.records.active == 0, "a run that never ends"
 

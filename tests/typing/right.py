@@ -98,6 +98,39 @@ class Seven(TaskBase):
 assert_type(Summary({"seven": Seven(), "half": Const(0.5)}, [Seven()]).run_graph(), Path)
 
 
+class Split(TaskBase, expands=True):
+    """Returns tasks; whoever requires it gets their results."""
+
+    def run_task(self) -> list[Task[float]]:
+        return [Seven(), Scores()["train"][0], Const(0.5)]
+
+
+class ByName(TaskBase, expands=True):
+    def run_task(self) -> dict[str, Seven]:
+        return {"seven": Seven()}
+
+
+class Another(TaskBase, expands=True):
+    def run_task(self) -> Seven:
+        return Seven()
+
+
+class Total(TaskBase):
+    many: Requires[list[float]]
+    named: Requires[dict[str, float]]
+    one: Requires[float]
+
+    def __init__(self) -> None:
+        self.many = Split()
+        self.named = ByName()
+        self.one = Another()
+
+    def run_task(self) -> float:
+        assert_type(self.many, list[float])
+        assert_type(self.named, dict[str, float])
+        return sum(self.many) + self.named["seven"] + self.one
+
+
 class OnItsOwn(TaskBase):
     """Needs no type argument, no constructor, and no result."""
 

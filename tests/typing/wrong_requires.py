@@ -17,6 +17,11 @@ class Text(TaskBase):
         return "text"
 
 
+class Returns(TaskBase, expands=True):
+    def run_task(self) -> list[Number]:
+        return [Number(1)]
+
+
 class Sets(TaskBase):
     """Sets its requirements to what they are not."""
 
@@ -37,6 +42,9 @@ class Sets(TaskBase):
         self.number = None
         # mypy says: Incompatible types in assignment (expression has type "None"
         # pyright says: Cannot assign to attribute "number" for class "Sets*" Type "None" is not assignable to type
+        self.number = Returns()
+        # mypy says: Incompatible types in assignment (expression has type "Returns"
+        # pyright says: Cannot assign to attribute "number" for class "Sets*" Type "Returns" is not assignable to type
         self.number = Const("1")
         # mypy says: Argument 1 to "Const" has incompatible type "str"; expected "int"  [arg-type]
         # pyright says: Cannot assign to attribute "number" for class "Sets*" Type "Const[str]" is not assignable to
@@ -144,7 +152,7 @@ class Declares(TaskBase):
 
 
 Reads.number + 1
-# mypy says: Unsupported operand types for + ("Req[TaskLike[int] | MappedTask[int] | Const[int] | Input[int], int]"
+# mypy says: Unsupported operand types for + ("Req[TaskLike[int] | MappedTask[int] | Const[int] | Input[int] |
 # pyright says: Operator "+" not supported for types "Req[Task[int], int]" and "Literal[1]"
 Reads().number = Text()
 # mypy says: Incompatible types in assignment (expression has type "Text"

@@ -52,6 +52,8 @@ def _planned(task: Node) -> tuple[str, list[tuple[str, str]]]:
     if last > _MOST_TASKS:
         return "", [("needs", needs)]
     plan = make_plan(task, RunRequest(), load_settings(), current_cache())
+    last = plan.graph.root
+    needs = f"{last} task{'' if last == 1 else 's'}"
     meta, reason, stale = plan.metas[last], plan.reasons[last], len(plan.stale)
     stale -= bool(reason)
     rows = [("needs", f"{needs}: {last - stale} cached, {stale} stale")] if last else []

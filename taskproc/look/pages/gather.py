@@ -74,8 +74,9 @@ def _of_one_plan(
 
 
 def _below(plan: Plan, node: int) -> dict[bytes, None]:
-    """Give what stands below a task: what it needs, and what it ran inside."""
-    below = dict.fromkeys(map(plan.graph.digest, plan.graph.upstreams[node]))
+    """Give what stands below a task: what it needs, what it returned, and what it ran inside."""
+    returned = plan.growth.returned.get(node, ()) if plan.growth is not None else ()
+    below = dict.fromkeys(map(plan.graph.digest, [*plan.graph.upstreams[node], *returned]))
     meta = plan.metas[node]
     ran = plan.nested.ran.get(meta.commit, ()) if meta is not None and meta.flags else ()
     return {**below, **{one.task._task.digest: None for one in ran if one.task is not None}}
@@ -155,6 +156,12 @@ def _shown(
         directory=directory if names else "",
         logs=_logs(directory, names, with_logs),
     )
+
+
+def _upstreams(plan: Plan, node: int) -> tuple[int, ...]:
+    """Give what a task needs; one that has returned tasks gives their results, so they stand above it, too."""
+    returned = plan.growth.returned.get(node, ()) if plan.growth is not None else ()
+    return tuple(dict.fromkeys([*plan.graph.upstreams[node], *returned]))
 
 
 def _state(reason: str, lately: TaskState | None) -> tuple[State, str]:

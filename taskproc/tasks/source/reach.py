@@ -59,6 +59,8 @@ class Reach:
         self._attributes: set[str] = set()
         self._bindings: dict[int, dict[str, list[ast.stmt]]] = {}
         self._of_every_task = frozenset(dir(program.stop))
+        # What constructs tasks and returns them has to do with how they are constructed: its result is how.
+        self._expands = any(getattr(vars(s.cls).get("_task_config"), "expands", False) for s in statements[:1])
         self._own_names = set(dir(program.stop)).union(*(vars(s.cls) for s in statements))
         self._own_names.update(name for s in statements for inner in s.node.body for name in bound_names(inner))
         self._waiting: deque[tuple[Module, Mentions]] = deque()
@@ -250,6 +252,8 @@ class Reach:
             piece = self._pieces[id(node)] = Piece(thing.module, node, members=set(), only=True)
             assert isinstance(piece, Piece)
             known = self._tasks[id(node)] = TaskClass(piece, thing)
+        if self._expands:
+            self._add_task_member(known, "__init__")
         if rest and (rest[0] == "run_task" or rest[0] not in self._of_every_task):
             self._add_task_member(known, rest[0])
         if is_told_more:
