@@ -35,8 +35,8 @@ class Inputs:
         cache: Where their results lie, and what was read before.
 
     Attributes:
-        wanted: The digest of the states of each node's inputs, of those nodes that have any; none for a node of which
-            one is missing.
+        wanted: The digest of the states of each node's inputs, of those nodes that have any; empty, which no result
+            notes, for a node of which one is missing.
     """
 
     def __init__(self, tasks: Sequence[Node], classes: Iterable[type[Any]], packages: OfClass, cache: Cache) -> None:
@@ -72,7 +72,7 @@ class Inputs:
             return ""  # what it read once is no input of it any more
         store = self._cache.class_store(self._tasks[node]._task_config.name)
         before = _noted(store.load_notes(meta.identity))
-        now = [self._seen[spec] for spec in self._specs.get(node, ())]
+        now = [self._seen[spec] for spec in self._specs[node]]
         return _some([change for one in now if (change := self._change(before.get(key_of(one.spec)), one))])
 
     def missing(self, node: int) -> str:
@@ -155,10 +155,10 @@ class Inputs:
                 self._problems[spec] = str(error)
         digests: dict[Sequence[Spec], bytes] = {}
         for node, own in self._specs.items():
-            if own not in digests and not any(spec in self._problems for spec in own):
-                digests[own] = digest_of_all([self._seen[spec] for spec in own])
-            if own in digests:
-                self.wanted[node] = digests[own]
+            if own not in digests:
+                is_whole = not any(spec in self._problems for spec in own)
+                digests[own] = digest_of_all([self._seen[spec] for spec in own]) if is_whole else b""
+            self.wanted[node] = digests[own]
 
 
 def _specs_of(tasks: Sequence[Node], of_class: OfClass) -> dict[int, tuple[Spec, ...]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import InputError
+from ..base.errors import InputError, TaskDefinitionError
 from ..base.lean import NamedTuple, blake2b
 from .contents import WrongKindError, directory_content, directory_stamp, file_content, file_stamp, size_text
 from .tables import table_in
@@ -171,7 +171,11 @@ def _digested_table(path: str, name: str, key: str) -> tuple[bytes, str]:
     from .arguments import canonical
 
     value = table_in(path, name, key)
-    text = canonical({"value": value}, f"{name}[{key}]")
+    try:
+        text = canonical({"value": value}, name)
+    except TaskDefinitionError as error:  # such as a list that contains itself, in YAML
+        msg = f"file {name} has under {key!r} what cannot be told from other values ({error}; {path})"
+        raise InputError(msg) from None
     return _digested(text), _short(repr(value))
 
 
