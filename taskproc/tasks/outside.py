@@ -23,7 +23,7 @@ NO_INPUTS = bytes(16)  # what a result notes whose task has none
 CHANGED_MEANWHILE = b"\xff" * 16  # and one whose task had one that changed while it ran: no state gives this
 
 _LONGEST = 60  # characters of a value that are shown
-_SECRET = ("TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "API_KEY", "APIKEY", "PRIVATE")
+_SECRET = ("TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "KEY", "PRIVATE")
 
 
 class Seen(NamedTuple):
@@ -151,7 +151,9 @@ def _variable(spec: Spec, name: str, default: list[str | None]) -> Seen:
     if value is None and not default:
         msg = f"variable {name} is not set in the environment; set it, or say EnvVar({name!r}, default=...)"
         raise InputError(msg)
-    shown = "" if any(word in name.upper() for word in _SECRET) else _short(repr(value))
+    has_password = value is not None and "://" in value and "@" in value
+    is_secret = has_password or any(word in name.upper() for word in _SECRET)
+    shown = "" if is_secret else _short(repr(value))
     return Seen(spec, "", _digested("" if value is None else f"={value}"), b"", shown, value)
 
 
