@@ -66,12 +66,14 @@ class Inputs:
             return missing
         if meta.inputs == self.digest(node):
             return ""
-        if meta.inputs == CHANGED_MEANWHILE:
-            return "one changed while it ran"
-        if node not in self._specs:
+        is_doubtful = meta.inputs == CHANGED_MEANWHILE
+        if node not in self._specs and not is_doubtful:
             return ""  # what it read once is no input of it any more
         store = self._cache.class_store(self._tasks[node]._task_config.name)
         before = _noted(store.load_notes(meta.identity))
+        if is_doubtful:
+            changed = [f"{told(spec)} changed while it ran" for spec, (digest, _) in before.items() if not digest]
+            return _some(changed) or "an input changed while it ran"
         now = [self._seen[spec] for spec in self._specs[node]]
         return _some([change for one in now if (change := self._change(before.get(key_of(one.spec)), one))])
 
