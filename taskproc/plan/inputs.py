@@ -45,8 +45,8 @@ class Inputs:
         packages: Gives the packages that count for each class, as inputs.
 
     Attributes:
-        wanted: The digest of the states of each node's inputs, of those nodes that have any; none for a node of which
-            one is missing.
+        wanted: The digest of the states of each node's inputs, of those nodes that have any; empty, which no result
+            notes, for a node of which one is missing.
     """
 
     def __init__(self, graph: _Graph, packages: Callable[[], OfClass]) -> None:
@@ -94,13 +94,15 @@ class Inputs:
             return missing
         if meta.inputs == self.digest(node):
             return ""
-        if meta.inputs == CHANGED_MEANWHILE:
-            return "one changed while it ran"
-        if node not in self._specs:
+        is_doubtful = meta.inputs == CHANGED_MEANWHILE
+        if node not in self._specs and not is_doubtful:
             return ""  # what it read once is no input of it any more
         store = self._graph.cache.class_store(self._graph.tasks[node]._task_config.name)
         before = _noted(store.load_notes(meta.identity))
-        now = [self._seen[spec] for spec in self._specs.get(node, ())]
+        if is_doubtful:
+            changed = [f"{told(spec)} changed while it ran" for spec, (digest, _) in before.items() if not digest]
+            return _some(changed) or "an input changed while it ran"
+        now = [self._seen[spec] for spec in self._specs[node]]
         return _some([change for one in now if (change := self._change(before.get(key_of(one.spec)), one))])
 
     def missing(self, node: int) -> str:
@@ -186,10 +188,10 @@ class Inputs:
                 self._problems[spec] = str(error)
         digests: dict[Sequence[Spec], bytes] = {}
         for node, own in new.items():
-            if own not in digests and not any(spec in self._problems for spec in own):
-                digests[own] = digest_of_all([self._seen[spec] for spec in own])
-            if own in digests:
-                self.wanted[node] = digests[own]
+            if own not in digests:
+                is_whole = not any(spec in self._problems for spec in own)
+                digests[own] = digest_of_all([self._seen[spec] for spec in own]) if is_whole else b""
+            self.wanted[node] = digests[own]
 
 
 def _configs(graph: _Graph) -> Iterator[tuple[type, TaskConfig]]:

@@ -1,6 +1,7 @@
 """Arguments that a constructor's annotations say are inputs: paths and names, given as they are, become that."""
 from __future__ import annotations
 
+import ast
 import collections.abc
 import os
 import re
@@ -35,12 +36,14 @@ def made_inputs(cls: type[Any]) -> Callable[[Bound], Bound] | None:
     if not hints:
         return None
     owner = cls.__qualname__
+    defaults = _defaults(cls.__init__)
 
     def make(bound: Bound) -> Bound:
         made = dict(bound)
         for name, hint in hints.items():
             made[name] = _made(bound[name], hint)
-            if hint in KINDS and not hasattr(type(made[name]), "__taskproc_identity__"):  # it is no task either
+            is_right = hasattr(type(made[name]), "__taskproc_identity__") or bound[name] is defaults.get(name, made)
+            if hint in KINDS and not is_right:  # it is no task, and no default such as None, either
                 raise _refusal(owner, name, bound[name], hint)
         return made
 
@@ -76,9 +79,15 @@ def refuse_plain_fields(cls: type[Any], bound: Bound) -> None:
 @lru_cache(maxsize=1024)
 def _input_fields(kind: Any) -> Mapping[str, Any]:
     """Give the fields of a dataclass that are inputs by their annotations."""
-    globals_ = vars(sys.modules.get(kind.__module__, types))
-    hints = {name: _understood(field.type, vars(kind), globals_) for name, field in kind.__dataclass_fields__.items()}
-    return {name: _plain(hint) for name, hint in hints.items() if _mentions(hint)}
+    found = {}
+    for name, field in kind.__dataclass_fields__.items():
+        try:
+            hint = _understood(field.type, kind, vars(sys.modules.get(kind.__module__, types)))
+        except Exception:  # one that nobody but its author understands
+            continue
+        if _mentions(hint):
+            found[name] = _plain(hint)
+    return found
 
 
 def is_input_kind(hint: Any) -> bool:
@@ -111,6 +120,14 @@ def _input_hints(cls: type[Any]) -> Iterator[tuple[str, Any]]:
             yield name, hint
 
 
+def _defaults(function: Any) -> Mapping[str, Any]:
+    code = getattr(function, "__code__", None)
+    given = getattr(function, "__defaults__", None) or ()
+    names = code.co_varnames[: code.co_argcount] if code is not None else ()
+    named = getattr(function, "__kwdefaults__", None) or {}
+    return {**dict(zip(names[len(names) - len(given) :], given, strict=False)), **named}
+
+
 def _annotations(function: Any) -> Mapping[str, Any]:
     if sys.version_info >= (3, 14):
         import annotationlib
@@ -126,7 +143,7 @@ def _evaluated(cls: type[Any], function: Any, name: str, annotation: Any) -> Any
         TaskDefinitionError: It is, and cannot be told.
     """
     try:
-        return _understood(annotation, vars(cls), getattr(function, "__globals__", {}))
+        return _understood(annotation, cls, getattr(function, "__globals__", {}))
     except Exception as error:
         msg = (
             f"{cls.__qualname__}: the annotation of the argument {name}, {annotation!r}, names an input, but cannot be "
@@ -135,14 +152,16 @@ def _evaluated(cls: type[Any], function: Any, name: str, annotation: Any) -> Any
         raise TaskDefinitionError(msg) from None
 
 
-def _understood(annotation: Any, *scopes: Mapping[str, Any]) -> Any:
+def _understood(annotation: Any, cls: type[Any], module: Mapping[str, Any]) -> Any:
     text = getattr(annotation, "__forward_arg__", annotation)
     if not isinstance(text, str):
         return annotation
     words = set(_IDENTIFIER.findall(text))
-    if not any(word in _NAMES or any(_names_input(scope.get(word)) for scope in scopes) for word in words):
+    if not any(word in _NAMES or _names_input(vars(cls).get(word)) or _names_input(module.get(word)) for word in words):
         return None
-    names = _Names(*scopes)
+    unseen = {word for word in words if word in _NAMES and word not in vars(cls) and word not in module}
+    ours = _imported_from_us(module.get("__file__")) if unseen and "." not in text else _NAMES
+    names = _Names(vars(cls), module, ours)
     said = eval(text, {}, names)
     return eval(said, {}, names) if isinstance(said, str) else said  # quoted, and turned into text besides
 
@@ -153,12 +172,29 @@ def _names_input(value: Any) -> bool:
     return is_hint and _mentions(value)
 
 
+@lru_cache(maxsize=256)
+def _imported_from_us(file: str | None) -> Mapping[str, Any]:
+    """Give the kinds of inputs that a file imports, be it for type checkers only: others may have such names, too."""
+    try:
+        with open(file or "", "rb") as stream:
+            tree = ast.parse(stream.read())
+    except (OSError, SyntaxError, ValueError):  # a notebook, for example
+        return _NAMES
+    return {
+        alias.asname or alias.name: _NAMES[alias.name]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "taskproc"
+        for alias in node.names
+        if alias.name in _NAMES
+    }
+
+
 class _Names(dict[str, Any]):
     """The names that an annotation may use; one that only a type checker knows stands for anything."""
 
     def __init__(self, *scopes: Mapping[str, Any]) -> None:
         super().__init__()
-        self._scopes = (*scopes, vars(sys.modules["builtins"]), _NAMES, vars(sys.modules["typing"]))
+        self._scopes = (*scopes, vars(sys.modules["builtins"]), vars(sys.modules["typing"]))
 
     def __missing__(self, name: str) -> Any:
         return next((scope[name] for scope in self._scopes if name in scope), _Anything)
@@ -204,7 +240,7 @@ def _made(value: Any, hint: Any) -> Any:
         return _made_of_union(value, [one for one in inner if _mentions(one)])
     if not isinstance(origin, type) or not any(map(_mentions, inner)):
         return value
-    if issubclass(origin, collections.abc.Mapping) and isinstance(value, dict):
+    if issubclass(origin, collections.abc.Mapping) and isinstance(value, dict) and len(inner) == 2:
         of_keys, of_values = inner
         return {_made(key, of_keys): _made(item, of_values) for key, item in value.items()}
     if issubclass(origin, tuple) and isinstance(value, tuple) and Ellipsis not in inner:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import InputError
+from ..base.errors import InputError, TaskDefinitionError
 from ..base.lean import NamedTuple, blake2b
 from .contents import WrongKindError, directory_content, directory_stamp, file_content, file_stamp, size_text
 from .tables import table_in
@@ -23,7 +23,7 @@ NO_INPUTS = bytes(16)  # what a result notes whose task has none
 CHANGED_MEANWHILE = b"\xff" * 16  # and one whose task had one that changed while it ran: no state gives this
 
 _LONGEST = 60  # characters of a value that are shown
-_SECRET = ("TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "API_KEY", "APIKEY", "PRIVATE")
+_SECRET = ("TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "KEY", "PRIVATE")
 
 
 class Seen(NamedTuple):
@@ -151,7 +151,9 @@ def _variable(spec: Spec, name: str, default: list[str | None]) -> Seen:
     if value is None and not default:
         msg = f"variable {name} is not set in the environment; set it, or say EnvVar({name!r}, default=...)"
         raise InputError(msg)
-    shown = "" if any(word in name.upper() for word in _SECRET) else _short(repr(value))
+    has_password = value is not None and "://" in value and "@" in value
+    is_secret = has_password or any(word in name.upper() for word in _SECRET)
+    shown = "" if is_secret else _short(repr(value))
     return Seen(spec, "", _digested("" if value is None else f"={value}"), b"", shown, value)
 
 
@@ -171,7 +173,11 @@ def _digested_table(path: str, name: str, key: str) -> tuple[bytes, str]:
     from .arguments import canonical
 
     value = table_in(path, name, key)
-    text = canonical({"value": value}, f"{name}[{key}]")
+    try:
+        text = canonical({"value": value}, name)
+    except TaskDefinitionError as error:  # such as a list that contains itself, in YAML
+        msg = f"file {name} has under {key!r} what cannot be told from other values ({error}; {path})"
+        raise InputError(msg) from None
     return _digested(text), _short(repr(value))
 
 

@@ -52,10 +52,14 @@ class Reading:
                     os.environ[seen.spec[1]] = seen.value
 
     def end(self) -> list[list[Any]]:
-        """Look once more, and give what is to be noted of the inputs: what each is called, its state, its looks."""
-        if not all(map(_is_as_it_was, self._seen)):
+        """Look once more, and give what is to be noted of the inputs: what each is called, its state, its looks.
+
+        What changed meanwhile has no state.
+        """
+        changed = {seen.spec for seen in self._seen if not _is_as_it_was(seen)}
+        if changed:
             self.digest = CHANGED_MEANWHILE
-        return [[seen.spec, seen.digest.hex(), seen.shown] for seen in self._seen]
+        return [[seen.spec, "" if seen.spec in changed else seen.digest.hex(), seen.shown] for seen in self._seen]
 
     def _now(self, planned: Seen) -> Seen:
         kind, name, *_ = planned.spec

@@ -220,7 +220,7 @@ def test_input_that_changes_while_its_task_runs_makes_the_result_stale(run_scrip
     assert out == "one\n"
     assert "an input changed while the run went on (in.csv)" in err
     why = run_script.run([sys.executable, "-m", "taskproc", "why", "slow.py", "-e", "Slow", "-s", "table=in.csv"]).out
-    assert "one changed while it ran" in why
+    assert "in.csv changed while it ran" in why
     process = run_script.start([sys.executable, "slow.py"])
     wait_for(begun.exists, "begin")
     begun.unlink()

@@ -112,3 +112,10 @@ def seconds_of_nothing(task: TaskBase[Any]) -> float:
         task.run_graph(backend="thread")
         taken.append(time.process_time() - begun)
     return min(taken)
+
+
+def test_result_of_a_class_that_gets_an_input_which_is_missing_is_not_fresh(monkeypatch: pytest.MonkeyPatch):
+    task = Plain(1, Path("x"))
+    task.run_graph(backend="thread")
+    monkeypatch.setitem(Plain._task_config.__dict__, "inputs", (("file", "missing.csv"),))
+    assert plan(task).reasons[0].startswith("its inputs: file missing.csv is not there")

@@ -219,3 +219,39 @@ def test_class_keyword_takes_inputs_only(wrong: Any):
         class _(TaskBase, depends_on=wrong):
             def run_task(self) -> None:
                 pass
+
+
+def test_none_is_fine_where_it_is_the_default():
+    class Optionally(TaskBase):
+        def __init__(self, table: InputFile = None):  # type: ignore[assignment]
+            self.table = table
+
+        def run_task(self) -> None:
+            pass
+
+    assert Optionally().task_args == {"table": None}
+    with pytest.raises(TaskDefinitionError, match="argument table is 3"):
+        Optionally(3)  # type: ignore[arg-type]
+    assert inputs_of(Optionally("a")) == {InputFile("a")}  # type: ignore[arg-type]
+
+
+def test_names_that_only_type_checkers_see_are_those_that_the_file_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    text = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+from taskproc import TaskBase
+if TYPE_CHECKING:
+    from taskproc import InputFile
+    from elsewhere import Package
+class Reads(TaskBase):
+    def __init__(self, table: InputFile | None, package: Package, listed: list[Package]):
+        self.table, self.package, self.listed = table, package, listed
+    def run_task(self):
+        pass
+"""
+    (tmp_path / "seen_by_checkers.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = __import__("seen_by_checkers")
+    assert list(module.Reads("a", "b", ["c"])._task.bound.values()) == [InputFile("a"), "b", ["c"]]

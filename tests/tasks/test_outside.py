@@ -145,6 +145,8 @@ def test_stamp_of_a_directory_tells_of_all_files_below(tree: Path):
     ids=["json", "toml", "yaml"],
 )
 def test_table_counts_and_what_is_beside_it_does_not(tmp_path: Path, name: str, text: str, other: str):
+    if name.endswith("yaml"):
+        pytest.importorskip("yaml", reason="taskproc does without it")
     path = tmp_path / name
     path.write_text(text)
     seen = look(("file", str(path), "train"))
@@ -177,6 +179,8 @@ def test_what_is_missing_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch, sp
     Path("p.json").write_text('{"a": [1], "b": 2}')
     for name in ("bad.json", "bad.toml", "bad.yaml"):
         Path(name).write_text("{[")
+    if spec[1] == "bad.yaml":
+        pytest.importorskip("yaml", reason="taskproc does without it")
     with pytest.raises(InputError, match=words):
         look(spec)
 
@@ -200,9 +204,10 @@ def test_variables_differ_by_their_text(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_value_of_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HUB_TOKEN", "xyz")
-    assert look(("env", "HUB_TOKEN")).shown == ""
+    for name, value in ("HUB_TOKEN", "xyz"), ("ACCESS_KEY", "xyz"), ("DATABASE", "db://me:xyz@host"):
+        monkeypatch.setenv(name, value)
+        assert look(("env", name)).shown == ""
 
 
 def test_package_is_found_by_either_name():
-    assert look(("package", "PyYAML")).shown == look(("package", "yaml")).shown
+    assert look(("package", "python-dotenv")).shown == look(("package", "dotenv")).shown
