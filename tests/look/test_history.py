@@ -388,7 +388,7 @@ def test_what_was_returned_in_a_run_stands_behind_what_returned_it_and_before_wh
     node = {label: task.node for label, task in tasks.items()}
     assert list(tasks["Returned(n=0)"].upstreams) == [node["Returns()"]]
     assert sorted(tasks["Gathers()"].upstreams) == sorted(node[label] for label in list(tasks)[:3])
-    assert read_run(directory).planned["tests.look.test_history.Returned"] == 2
+    assert read_run(directory).planned[Returned.task_name] == 2
 
 
 class Returned(TaskBase):
