@@ -27,6 +27,16 @@ def circle_through(node: int, awaited: Callable[[int], Iterable[int]]) -> list[i
     return None
 
 
+def reached(node: int, awaited: Callable[[int], Iterable[int]]) -> set[int]:
+    """Give a node and all that it waits for, directly or not."""
+    found, waiting = {node}, [node]
+    while waiting:
+        new = set(awaited(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return found
+
+
 def told_circle(names: Sequence[str]) -> CycleError:
     """Say that tasks wait for each other; the first is the last again, and has returned the second."""
     shown = names if len(names) <= _MOST_NAMED else [*names[:5], f"... {len(names) - 10} more ...", *names[-5:]]

@@ -14,7 +14,8 @@ from ..base.telling import words_of
 from ..store.meta import Meta
 from ..tasks.expansion import Expansion
 from ..tasks.node import Node
-from .circles import circle_through, told_circle
+from ..tasks.trust import check_trust
+from .circles import circle_through, reached, told_circle
 from .inputs import Inputs
 from .nodes import TaskGraph
 from .returned import load_expansion
@@ -130,20 +131,28 @@ class Growth:
 
         Returns:
             For each node its new number, by which each stands behind all that it waits for.
-
-        Raises:
-            CycleError: A task waits for one that has returned it.
         """
         judging = _Judging(self, range(len(self._graph)))
         judging.judge()
-        order, metas, reasons = judging.order, self._metas, self._reasons
-        self._graph.renumber(order)
+        while circle := judging.circle():  # it may return something else now, and is told when it does not
+            judging.forget(circle[0], words_of(self.circle(circle)))
+            judging.judge()
+        return self._number_anew(judging.order)
+
+    def _number_anew(self, order: Sequence[int]) -> dict[int, int]:
+        """Number the tasks in an order, without those that nobody needs who is not to run again first."""
+        graph = self._graph
+        needed = reached(graph.root, lambda node: [*graph.upstreams[node], *self.returned.get(node, ())])
+        order = [node for node in order if node in needed]
+        metas, reasons = self._metas, self._reasons
+        graph.renumber(order)
         metas[:], reasons[:] = [metas[node] for node in order], [reasons[node] for node in order]
         new = {node: number for number, node in enumerate(order)}
-        self.returned = {new[node]: [new[one] for one in ones] for node, ones in self.returned.items()}
-        self.shapes = {new[node]: shape for node, shape in self.shapes.items()}
-        self.running = {new[node]: new[one] for node, one in self.running.items()}
-        self._sums = {new[node]: sums for node, sums in self._sums.items()}
+        self.returned = {new[node]: [new[one] for one in ones] for node, ones in self.returned.items() if node in new}
+        self.shapes = {new[node]: shape for node, shape in self.shapes.items() if node in new}
+        self.running = {new[node]: new[one] for node, one in self.running.items() if node in new}
+        self._sums = {new[node]: sums for node, sums in self._sums.items() if node in new}
+
         return new
 
     def grow(self, found: dict[int, Meta]) -> dict[int, BaseException]:
@@ -160,7 +169,7 @@ class Growth:
                 judging = _Judging(self, ())
                 judging.add(node, *self.load(node))
                 judging.judge()
-                self._refuse_circle(node)
+                self._refuse_circle(judging.circle() or circle_through(node, self._awaited))
             except Exception as error:
                 self._take_back(length)
                 self._metas[node], self._reasons[node] = before, reason
@@ -193,8 +202,10 @@ class Growth:
 
     def add(self, node: int, expansion: Expansion, tasks: Sequence[Node]) -> Sequence[int]:
         """Add to the graph the tasks that a node has returned, and give the nodes that are new."""
-        graph, first = self._graph, len(self._graph)
+        graph, first, classes = self._graph, len(self._graph), len(self._graph.classes)
         graph.add(tasks)
+        if len(graph.classes) > classes:
+            check_trust(graph.cache.root, [known.store.directory for known in graph.classes.values()])
         self._metas += graph.read_results(first)
         self._reasons += [""] * (len(graph) - first)
         self.returned[node] = [graph.node_of[task._task.digest] for task in tasks]
@@ -227,10 +238,9 @@ class Growth:
 
     # --- circles ---
 
-    def _refuse_circle(self, node: int) -> None:
+    def _refuse_circle(self, circle: Sequence[int] | None) -> None:
         """Refuse what a node has returned if it waits for that very node."""
-        circle = circle_through(node, self._awaited)
-        if circle is not None:
+        if circle:
             raise self.circle(circle)
 
     def _awaited(self, node: int) -> list[int]:
@@ -268,18 +278,24 @@ class _Judging:
         self._enter(nodes)
 
     def judge(self) -> None:
-        """Judge all, one after another."""
+        """Judge all that can be, one after another."""
         while self._ready:
             node = self._ready.popleft()
             if node in self._growth.returned:
                 self._growth.settle(node)
+                self._settled(node)
+                continue
+            self._judge(node)
+            if self._is_fresh_expanding(node):
+                self._expand(node)
             else:
-                self._judge(node)
-                if self._is_fresh_expanding(node) and self._expanded(node):
-                    continue
-            self._settled(node)
-        if self._unjudged:
-            raise self._circle()
+                self._settled(node)
+
+    def forget(self, node: int, why: str) -> None:
+        """Have a node run again, since what it has returned is of no use."""
+        self._growth.returned.pop(node, None)
+        self._growth._reasons[node] = f"what it returned is of no use any more ({why})"
+        self._settled(node)
 
     def add(self, node: int, expansion: Expansion, tasks: Sequence[Node]) -> None:
         """Add what a node has returned, and have it judged, and the node itself settled after that."""
@@ -288,17 +304,16 @@ class _Judging:
         self._enter(new)
         self._wait(node, self._growth.returned[node])
 
-    def _expanded(self, node: int) -> bool:
-        """Expand a node that has a result, or else find that it must run again."""
+    def _expand(self, node: int) -> None:
+        """Add what a node that has a result has returned, or else find that it must run again."""
         try:
             expansion, tasks = self._growth.load(node)
         except UntrustedCacheError:
             raise
         except TaskprocError as error:
-            self._growth._reasons[node] = f"what it returned is of no use any more ({words_of(error)})"
-            return False
-        self.add(node, expansion, tasks)
-        return True
+            self.forget(node, words_of(error))
+        else:
+            self.add(node, expansion, tasks)
 
     def _is_fresh_expanding(self, node: int) -> bool:
         return not self._growth._reasons[node] and self._graph.class_of(node).config.expands
@@ -328,11 +343,13 @@ class _Judging:
         self.order.append(node)
         for other in self._waiting.pop(node, ()):
             self._missing[other] -= 1
-            if not self._missing[other]:
+            if not self._missing[other] and other in self._unjudged:
                 self._ready.append(other)
 
-    def _circle(self) -> CycleError:
-        """Find tasks that wait for each other, and turn the circle so that one stands first that has returned one."""
+    def circle(self) -> list[int]:
+        """Find tasks that wait for each other, if any are left, so that one stands at both ends that returned one."""
+        if not self._unjudged:
+            return []
         came: dict[int, None] = {}
         node = next(iter(self._unjudged))
         while node not in came:
@@ -341,7 +358,7 @@ class _Judging:
             node = next(one for one in waits_for if one in self._unjudged)
         circle = list(came)[list(came).index(node) :]
         at = next(at for at, one in enumerate(circle) if one in self._growth.returned)
-        return self._growth.circle([*circle[at:], *circle[: at + 1]])
+        return [*circle[at:], *circle[: at + 1]]
 
 
 def _digest(parts: Iterable[bytes]) -> bytes:

@@ -107,9 +107,9 @@ class TaskGraph:
         """
         found = _collect(tasks, self.node_of, self.tasks)
         recent.let_go()
-        for task in found:
-            cls = type(task)
-            if cls not in self.classes and self._named.setdefault(task._task_config.name, cls) is not cls:
+        classes: dict[type[Node], None] = dict.fromkeys(map(type, found))
+        for cls in classes:
+            if cls not in self.classes and self._named.setdefault(cls._task_config.name, cls) is not cls:
                 raise two_classes(cls)
         first = len(self.tasks)
         self.tasks += found
@@ -121,10 +121,10 @@ class TaskGraph:
             [node_of[up._task.digest] for up in task._task.upstreams]  # type: ignore[union-attr]  # checked by _collect
             for task in found
         ]
-        for task in found:
-            if type(task) not in self.classes:
-                config = task._task_config
-                self.classes[type(task)] = TaskClass(config, self.cache.class_store(config.name))
+        for cls in classes:
+            if cls not in self.classes:
+                config = cls._task_config
+                self.classes[cls] = TaskClass(config, self.cache.class_store(config.name))
 
     def take_back(self, length: int) -> None:
         """Leave out what was added since there were so many tasks; its classes stay."""
@@ -245,15 +245,17 @@ def _collect(tasks: Iterable[Node], known: Mapping[bytes, int], among: Sequence[
     seen: dict[bytes, type] = {}
     found: list[Node] = []
     try:
-        for task in chain(tasks, chain.from_iterable(task._task.upstreams for task in found)):  # type: ignore[union-attr]  # the except clause is the check
-            digest = task._task.digest
-            kind = seen.get(digest)
-            if kind is None:
-                kind = seen[digest] = type(task) if digest not in known else type(among[known[digest]])
-                if digest not in known:
-                    found.append(task)
-            if kind is not type(task):
-                raise two_classes(type(task))
+        groups = (task._task.upstreams for task in found)  # type: ignore[union-attr]  # the except clause is the check
+        for group in chain([tasks], groups):  # which grows as tasks are found
+            for task in group:
+                digest = task._task.digest
+                if digest not in seen:
+                    node = known.get(digest)
+                    seen[digest] = type(task) if node is None else type(among[node])
+                    if node is None:
+                        found.append(task)
+                if seen[digest] is not type(task):
+                    raise two_classes(type(task))
         found.sort(key=attrgetter("_task.sequence"))
     except AttributeError:
         strangers = [task for task in found if not hasattr(task._task, "upstreams")]

@@ -271,12 +271,12 @@ class Board:
             if self.records.of[node].state in HOLDING:
                 self._leave_limits(node)
             self.records.move(node, EXPANDING)
-        effects: list[Effect] = [events.Expand(finish._replace(metas=expanding))]
+        effects: list[Effect] = []
         others = {node: meta for node, meta in finish.metas.items() if node not in expanding}
         if others:
             self._done(others)
             effects.append(finish._replace(metas=others))
-        return effects
+        return [*effects, events.Expand(finish._replace(metas=expanding))]
 
     def _grown(self, event: events.Grown) -> list[Effect]:
         """Take up what expanding tasks have returned."""

@@ -92,5 +92,6 @@ class Growing:
             known = self._graph.classes[cls]
             known.accept([source, *known.store.accepted_sources(source)])
         self._packer.register(self._graph.classes, self._graph.read.beside)
-        self._payloads.texts += 1
-        write_texts(self._directory, texts_of(self._graph.read), self._graph.read.texts, self._payloads.texts)
+        number = self._payloads.texts + 1
+        write_texts(self._directory, texts_of(self._graph.read), self._graph.read.texts, number)
+        self._payloads.texts = number  # not before: other threads make payloads meanwhile

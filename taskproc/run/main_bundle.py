@@ -7,6 +7,7 @@ told, and nobody else is disturbed.
 """
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import sys
@@ -26,6 +27,7 @@ from .changes import NO_CHANGES, Changes, changed_in
 _ATTRIBUTES = ("__doc__", "__file__", "__package__")
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), ModuleType)
 _FEW = 100
+_numbers = itertools.count()  # a run that grows has several bundles, which other threads may add to meanwhile
 _WAYS_OUT = "make it in run_task, or in a function with @functools.cache, or run the task with backend='thread'"
 _NOT_NAMED = "nothing that a task class names leads to it, so that it was not handed over; name it in run_task"
 
@@ -207,7 +209,7 @@ class MainBundle:
         left_out: Mapping[str, str],
         changes: Changes = NO_CHANGES,
     ) -> str:
-        path = f"{self._directory}/classes-{len(os.listdir(self._directory))}.pkl"
+        path = f"{self._directory}/classes-{next(_numbers)}.pkl"
         with open(f"{path}.tmp", "w+b", opener=opener) as content, open(path, "wb", opener=opener) as file:
             pickler = Defining(content, by_name, use)
             pickler.dump(dict(nameless))

@@ -5,7 +5,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,10 +55,12 @@ class Outline:
         tasks: The tasks that must run, by node, each behind its upstreams; those that were added in the run, last.
         returned: For each task that has returned others in their place, or had before: the nodes that had to run of
             them. What needs it needs them all.
+        returned_by: For each task that was returned in the run: the tasks that returned it, which came before it.
     """
 
     tasks: Mapping[int, OutlinedTask] = field(default_factory=dict)
     returned: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    returned_by: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
     def order(self) -> Sequence[int]:
         """Give the nodes, each behind its upstreams."""
@@ -73,7 +75,7 @@ class Outline:
                 found[waiting.pop()] = None
             else:
                 entered.add(node)
-                waiting += [up for up in self.upstreams(node) if up not in entered]
+                waiting += [up for up in self.upstreams(node) if up not in entered][::-1]
         return list(found)
 
     def upstreams(self, node: int) -> Sequence[int]:
@@ -87,7 +89,7 @@ class Outline:
             new = [inner for inner in self.returned.get(up, ()) if inner not in found]
             found.update(dict.fromkeys(new))
             waiting += new
-        return [up for up in found if up in self.tasks]
+        return [up for up in dict.fromkeys([*found, *self.returned_by.get(node, ())]) if up in self.tasks]
 
 
 def write_outline(directory: str, plan: Plan, ids: Sequence[int], limits: Mapping[str, int]) -> None:
@@ -189,6 +191,7 @@ def _lines(file: gzip.GzipFile) -> Iterator[dict[str, Any]]:
 def _read(parts: Iterable[dict[str, Any]]) -> Outline:
     tasks: dict[int, OutlinedTask] = {}
     returned: dict[int, Sequence[int]] = {}
+    returned_by: dict[int, list[int]] = {}
     names = ("node", "class", "id", "label", "reason", "upstreams")
     for content in parts:
         classes = [OutlinedClass(str(one["name"]), dict(one["limits"])) for one in content["classes"]]
@@ -198,9 +201,8 @@ def _read(parts: Iterable[dict[str, Any]]) -> Outline:
             of = classes[number]
             tasks[int(node)] = OutlinedTask(int(node), of, int(id), str(label), reasons[reason], tuple(map(int, ups)))
         given = {int(node): list(map(int, nodes)) for node, nodes in content.get("returned", ())}
-        for node, nodes in given.items() if tasks.keys() & given.keys() else ():
-            for up in nodes:  # which could not begin before it was returned
-                if up in new:
-                    tasks[up] = replace(tasks[up], upstreams=(*tasks[up].upstreams, node))
+        for node, nodes in given.items():
+            for one in new.intersection(nodes) if node in tasks else ():
+                returned_by.setdefault(one, []).append(node)
         returned.update(given)
-    return Outline(tasks, returned)
+    return Outline(tasks, returned, returned_by)

@@ -21,7 +21,7 @@ def tidy(path: str) -> None:
     except FileNotFoundError:  # removed by hand
         return
     for name in names:
-        if name in ("output", "apart", "texts.pkl") or name.startswith("classes-"):
+        if name in ("output", "apart") or name.startswith(("classes-", "texts.pkl")):
             with contextlib.suppress(OSError):  # a process that a task left holds its log open on a distant disk
                 files.remove(f"{path}/{name}")
     _shrink(f"{path}/ledger.jsonl")

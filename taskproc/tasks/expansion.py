@@ -70,7 +70,7 @@ class Expansion:
             TaskprocError: One of them cannot be constructed here, or is another one than it was.
         """
         try:
-            made: list[Node] = pickle.loads(self.recipes)
+            made: list[Node] = _Cook(self.recipes, self.names).load()
         except Exception as error:
             msg = f"the tasks that it returned cannot be made here: {told(error)}"
             raise TaskprocError(msg) from error
@@ -230,6 +230,33 @@ class _Recipes(pickle.Pickler):
             raise TaskDefinitionError(msg)
         args, kwargs = obj._task_config.binder.call(record.bound)
         return (construct, (type(obj), args, kwargs)) if kwargs else (type(obj), args)
+
+
+class _Cook(pickle.Unpickler):
+    """Constructs the tasks of recipes, also those of a script that ran as `__main__` and was imported now.
+
+    Args:
+        recipes: How to construct them.
+        names: The names of their classes.
+    """
+
+    def __init__(self, recipes: bytes, names: Iterable[str]) -> None:
+        super().__init__(io.BytesIO(recipes))
+        self._names = frozenset(names)
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return super().find_class(module, name)
+        except AttributeError:
+            if module != "__main__":
+                raise
+            used = {cls.__module__ for cls in defined_tasks() if cls._task_config.name in self._names}
+            for other in sorted(used & sys.modules.keys()):
+                try:
+                    return super().find_class(other, name)
+                except AttributeError:
+                    continue
+            raise
 
 
 def construct(cls: Callable[..., Node], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Node:

@@ -378,3 +378,37 @@ def test_a_run_that_goes_on_is_kept_however_old(runs: str, monkeypatch: pytest.M
         Number(n).run_graph(backend="thread")
     assert len(list_runs(runs)) == 2
     assert list_runs(runs)[1].id == oldest
+
+
+def test_what_was_returned_in_a_run_stands_behind_what_returned_it_and_before_what_needs_it(cache: Path) -> None:
+    assert Gathers().run_graph(backend="thread") == [0, 1]
+    (directory,) = [run.directory for run in list_runs(str(cache / "taskproc" / ".runs"))]
+    tasks = {task.label: task for task in RunReader(directory).tasks()}
+    assert list(tasks) == ["Returns()", "Returned(n=0)", "Returned(n=1)", "Gathers()"]
+    node = {label: task.node for label, task in tasks.items()}
+    assert list(tasks["Returned(n=0)"].upstreams) == [node["Returns()"]]
+    assert sorted(tasks["Gathers()"].upstreams) == sorted(node[label] for label in list(tasks)[:3])
+    assert read_run(directory).planned[Returned.task_name] == 2
+
+
+class Returned(TaskBase):
+    def __init__(self, n: int):
+        self.n = n
+
+    def run_task(self) -> int:
+        return self.n
+
+
+class Returns(TaskBase, expands=True):
+    def run_task(self) -> list[Returned]:
+        return [Returned(0), Returned(1)]
+
+
+class Gathers(TaskBase):
+    parts: Requires[list[int]]
+
+    def __init__(self) -> None:
+        self.parts = Returns()
+
+    def run_task(self) -> list[int]:
+        return self.parts

@@ -255,3 +255,26 @@ class _Nothing:
     def pause(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def grown(task: str, planned: int) -> Event:
+    return Event(time.time(), "grown", task, -1, "", "", {"planned": planned, "cached": 0})
+
+
+def test_tasks_that_are_added_to_a_run_count_and_a_new_class_gets_a_bar() -> None:
+    terminal = Terminal()
+    with Progress({"tasks.Split": 1}, terminal) as progress:
+        progress([event("done", "tasks.Split", 0), grown("tasks.Line", 3)])
+        progress([event("done", "tasks.Line", 0), event("started", "tasks.Line", 1)])
+        split, line = terminal.shown
+        assert "1/1" in split
+        assert "Line" in line
+        assert "1/3" in line
+        assert "1 running" in line
+
+
+def test_tasks_that_are_added_to_a_run_count_in_lines() -> None:
+    stream = io.StringIO()
+    with Progress({"tasks.Split": 1}, stream) as progress:
+        progress([event("done", "tasks.Split", 0), grown("tasks.Line", 3), event("done", "tasks.Line", 0)])
+    assert "2/4 tasks done" in stream.getvalue()

@@ -34,6 +34,11 @@ class Main(TaskBase):
         return sum(self.steps)
 
 
+class Grows(TaskBase, expands=True):
+    def run_task(self) -> list[Step]:
+        return [Step(0), Step(1)]
+
+
 def make_set(run: str, log: str | None = None) -> Path:
     """Make a set as a backend leaves it."""
     staged = Path(run, "cluster", "tp-0123456789ab")
@@ -59,6 +64,14 @@ def register(runs: str, run: RunDirectory) -> Claims:
 @pytest.mark.usefixtures("cache")
 def test_a_run_leaves_nothing_of_what_it_filed() -> None:
     assert Main().run_graph(max_workers=2) == 6
+    (run,) = [entry.path for entry in os.scandir(current_cache().runs) if entry.is_dir()]
+    left = {"context.pickle", "driver.lock", "ledger.jsonl", "outline.json.gz", "run.json", "workers.lock"}
+    assert names(Path(run)) == left
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_run_that_grew_leaves_nothing_either() -> None:
+    assert Grows().run_graph(max_workers=2) == [0, 1]
     (run,) = [entry.path for entry in os.scandir(current_cache().runs) if entry.is_dir()]
     left = {"context.pickle", "driver.lock", "ledger.jsonl", "outline.json.gz", "run.json", "workers.lock"}
     assert names(Path(run)) == left
