@@ -52,9 +52,12 @@ class LeftFiles:
         if rest in noted or f"{rest}/" in noted:
             return
         try:
-            noted_as_file = self._kind == "exists" or not os.path.isdir(path)
-            if noted_as_file:
-                noted[rest] = self._state(rest)
+            if self._kind == "exists":
+                os.stat(path)
+                noted[rest] = PRESENT
+                return
+            if not os.path.isdir(path):
+                self._note_file(noted, rest)
                 return
             noted[f"{rest}/"] = None
             for name, entry in below(path):
@@ -65,20 +68,19 @@ class LeftFiles:
     def _note_inner(self, noted: dict[str, FileState | None], rest: str, is_directory: bool) -> None:
         if is_directory:
             noted[f"{rest}/"] = None
-        elif os.path.isfile(f"{self.cache}/{rest}"):
-            noted[rest] = self._state(rest)
+        elif os.path.exists(f"{self.cache}/{rest}"):
+            self._note_file(noted, rest)
 
-    def _state(self, rest: str) -> FileState | None:
-        if self._kind == "exists":
-            os.stat(f"{self.cache}/{rest}")
-            return PRESENT
-        known = self._states.get(rest)
-        if known is None and self._kind == "content":
+    def _note_file(self, noted: dict[str, FileState | None], rest: str) -> None:
+        state = self._states.get(rest)
+        if state is None and self._kind == "content":
             try:
-                return state_of(f"{self.cache}/{rest}", read=True)
+                state = state_of(f"{self.cache}/{rest}", read=True)
             except OSError:  # something still writes to it, or it cannot be read; its size may say something
                 pass
-        return known or state_of(f"{self.cache}/{rest}", read=False)
+        state = state or state_of(f"{self.cache}/{rest}", read=False)
+        if state is not None:
+            noted[rest] = state
 
     def _read(self) -> bytes | None:
         directory = f"{self.cache}/{self._rest}"
