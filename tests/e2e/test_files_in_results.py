@@ -285,3 +285,7 @@ class TestVerify:
     def test_empty_cache_is_right(self, project: Project):
         project.command("clear", "steps.py", "-y")
         assert "0 results and 0 files" in project.command("verify", "steps.py", "-e", "Sum")
+
+    def test_options_that_would_mean_nothing_are_refused(self, project: Project):
+        assert "-e and -s say which tasks" in project.command("verify", ".cache", "-e", "Sum", code=2)
+        assert "-e and -s say which tasks" in project.command("verify", "-s", "factor=2", code=2)
