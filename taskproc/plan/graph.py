@@ -226,13 +226,12 @@ class Plan:
         self.reasons = [""] * len(graph)
         for node in self.forced:
             self.reasons[node] = FORCED
-        lost = self.named_files.lost
+        with_files = self.named_files.nodes
         sources = {cls: known.source for cls, known in graph.classes.items()}
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
             is_as_before = meta is not None and not graph.upstreams[node] and meta.source == sources[type(task)]
-            is_as_before = is_as_before and not meta.flags and node not in lost  # type: ignore[union-attr]  # it is there
-            if not is_as_before and not self.reasons[node]:
+            if (not is_as_before or node in with_files) and not self.reasons[node]:
                 self.reasons[node] = self.why_stale(node, meta)
         self.stale = [node for node, reason in enumerate(self.reasons) if reason]
         self.named_files.look_again()
