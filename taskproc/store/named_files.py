@@ -108,7 +108,7 @@ def without_links(directory: str, rest: str) -> str:
         return rest
     try:
         target = os.readlink(f"{directory}/{'/'.join(parts[:5])}")
-    except OSError:
+    except (OSError, ValueError):  # there is none, or that is no name of a file
         return rest
     return "/".join([*target.split("/")[-3:], *parts[5:]])
 

@@ -62,7 +62,7 @@ class LeftFiles:
             noted[f"{rest}/"] = None
             for name, entry in below(path):
                 self._note_inner(noted, f"{rest}/{name}", entry.is_dir(follow_symlinks=False))
-        except OSError:  # it is a name only, for what may be there later
+        except (OSError, ValueError):  # it is a name only, for what may be there later, or no name of a file at all
             pass
 
     def _note_inner(self, noted: dict[str, FileState | None], rest: str, is_directory: bool) -> None:

@@ -116,5 +116,11 @@ def test_file_is_its_owners_also_through_a_link_to_an_upstream(data: Path, tmp_p
     assert [*noted] == [f"{REST}/a"]
 
 
+@pytest.mark.parametrize("kind", ["exists", "size", "content"])
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "a/b", "\n"])
+def test_what_cannot_be_a_name_of_a_file_is_passed_over(data: Path, tmp_path: Path, kind: str, name: str):
+    assert left(tmp_path, kind).note([f"{REST}/{name}", f"mod.Task/results/3/deps/{name}/data/x"]) == {}
+
+
 def test_only_presence_is_noted_where_only_that_counts(data: Path, tmp_path: Path):
     assert left(tmp_path, "exists").note([REST, f"{REST}/a"]) == {REST: PRESENT, f"{REST}/a": PRESENT}
