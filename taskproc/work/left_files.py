@@ -47,6 +47,20 @@ class LeftFiles:
                 self._note(noted, rest)
         return noted
 
+    def reach_disk(self) -> None:
+        """Wait until the disk has the files, as far as they may be opened."""
+        directory = f"{self.cache}/{self._rest}"
+        inner = [entry.path for _, entry in below(directory) if not entry.is_symlink()]
+        for path in [*filter(_is_kept, inner), directory]:
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except (PermissionError, FileNotFoundError):
+                continue
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
     def _note(self, noted: dict[str, FileState | None], rest: str) -> None:
         path = f"{self.cache}/{rest}"
         if rest in noted or f"{rest}/" in noted:
@@ -118,6 +132,10 @@ class LeftFiles:
             return target
         status = os.stat(path)
         return target + f"\0{status.st_size} {status.st_mtime_ns}".encode()
+
+
+def _is_kept(path: str) -> bool:
+    return os.path.isfile(path) or os.path.isdir(path)
 
 
 def notes_on(references: References, is_whole: bool, left: LeftFiles) -> dict[str, Any]:

@@ -116,6 +116,15 @@ def test_file_is_its_owners_also_through_a_link_to_an_upstream(data: Path, tmp_p
     assert [*noted] == [f"{REST}/a"]
 
 
+def test_files_reach_the_disk_with_the_result(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    os.mkfifo(data / "pipe")
+    os.symlink("/nowhere", data / "link")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    left(tmp_path).reach_disk()
+    assert synced == [str(data / "a"), str(data / "sub"), str(data / "sub/b"), str(data)]
+
+
 @pytest.mark.parametrize("kind", ["exists", "size", "content"])
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "a/b", "\n"])
 def test_what_cannot_be_a_name_of_a_file_is_passed_over(data: Path, tmp_path: Path, kind: str, name: str):
