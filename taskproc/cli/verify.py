@@ -27,8 +27,9 @@ def verify(
 ) -> int:
     """Read the results that the entry point of TASKFILE needs, or all of CACHE, and the files that they name.
 
-    It says what is not what was written, and by which task that is. It takes as long as the disk needs. Nothing is run,
-    unpickled or changed. The exit status is 1 if anything is damaged.
+    It says what is not what was written, and by which task that is. It takes as long as the disk needs. While a run
+    goes on, files of the tasks that it runs may be told as gone. Nothing is run, unpickled or changed. The exit status
+    is 1 if anything is damaged.
     """
     from ..look.verifying import Verifier
     from .report import plain, size_text
