@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .options import arguments_option, cache_dir_option, entry_point_option, place_argument
 
@@ -26,8 +27,9 @@ def verify(
 ) -> int:
     """Read the results that the entry point of TASKFILE needs, or all of CACHE, and the files that they name.
 
-    It says what is not what was written, and by which task that is. It takes as long as the disk needs. Nothing is run,
-    unpickled or changed. The exit status is 1 if anything is damaged.
+    It says what is not what was written, and by which task that is. It takes as long as the disk needs. While a run
+    goes on, files of the tasks that it runs may be told as gone. Nothing is run, unpickled or changed. The exit status
+    is 1 if anything is damaged.
     """
     from ..look.verifying import Verifier
     from .report import plain, size_text
@@ -62,6 +64,7 @@ def _what(
     from .place import find_cache
 
     if place is None or os.path.isdir(place):
+        _refuse("entrypoint", "arguments")
         return find_cache(place, cache_dir).cache, None
     from ..look.verifying import wanted_by
     from ..plan.graph import TaskGraph
@@ -70,6 +73,15 @@ def _what(
     _, task = load_entry_point(place, entrypoint, arguments, cache_dir)
     cache = current_cache()
     return cache, wanted_by(TaskGraph(task, cache).tasks, cache)
+
+
+def _refuse(*parameters: str) -> None:
+    """Refuse options that say something of a task file where none was given."""
+    context = click.get_current_context()
+    given = [name for name in parameters if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        msg = "-e and -s say which tasks of a TASKFILE are meant; name one, or leave them out to read the whole cache."
+        raise click.UsageError(msg)
 
 
 class _Meter:

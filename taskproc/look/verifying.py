@@ -1,6 +1,7 @@
 """Reading everything that a cache holds, to find what of it is not what was written.
 
-Nothing is unpickled, nothing is run, and nothing in the cache is changed, whatever is found. Runs may go on meanwhile.
+Nothing is unpickled, nothing is run, and nothing in the cache is changed, whatever is found. Runs may go on meanwhile;
+then files that a task is about to write anew are told as gone, if another task's result names them.
 """
 from __future__ import annotations
 
@@ -61,7 +62,7 @@ class Verifier:
                 store = self._cache.class_store(name)
                 yield from self._packed(name, store)
                 for entry in entries(self._cache, name):
-                    if (checked := self._in_tree(entry, store)) is not None:
+                    if (checked := self._in_tree(entry)) is not None:
                         yield checked
 
     def _packed(self, name: str, store: ClassStore) -> Iterator[Checked]:
@@ -78,7 +79,7 @@ class Verifier:
         except DamagedResultError as error:
             yield Checked(name, f"{name} (packed)", 0, (str(error),))
 
-    def _in_tree(self, entry: Entry, store: ClassStore) -> Checked | None:
+    def _in_tree(self, entry: Entry) -> Checked | None:
         path = f"{entry.directory}/{files.RESULT}"
         meta = None
         try:

@@ -127,7 +127,7 @@ class Plan:
     def _judge_all(self) -> None:
         graph = self.graph
         sources = {cls: known.source for cls, known in graph.classes.items() if not known.config.expires}
-        inputs, lost = self.inputs.wanted, self.named_files.lost
+        inputs, with_files = self.inputs.wanted, self.named_files.nodes
         for node, (task, meta) in enumerate(zip(graph.tasks, self.metas, strict=True)):
             # Most tasks of most graphs need nothing, and their class has not changed: there is no more to ask.
             is_as_before = (
@@ -136,7 +136,7 @@ class Plan:
                 and meta.source == sources.get(type(task))
                 and not meta.flags
                 and meta.inputs == inputs.get(node, NO_INPUTS)
-                and node not in lost
+                and node not in with_files
             )
             if not is_as_before and not self.reasons[node]:
                 self.reasons[node] = self.judged(node, meta)

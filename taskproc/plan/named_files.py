@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from ..store.meta import NAMES_FILES, NAMES_PLACE, Meta
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..tasks.node import Node
 
 _CONCERNED = NAMES_FILES | NAMES_PLACE
+_flags = attrgetter("flags")
 _ELSEWHERE = "the cache was moved, and its result has paths in bytes or in an array, which lead to where it was"
 
 _UNREADABLE = "what its result notes of its files cannot be read"
@@ -62,6 +64,7 @@ class NamedFiles:
     Attributes:
         lost: What is to be said of nodes whose files others' results name, if these have changed; and the commit ids
             of the results that were made with them.
+        nodes: These, and those whose results name files.
     """
 
     def __init__(self, graph: _Graph, metas: Sequence[Meta | None]) -> None:
@@ -69,14 +72,19 @@ class NamedFiles:
         self._node_at: dict[tuple[str, int], int] | None = None
         self.lost: dict[int, tuple[bytes, str]] = {}
         self._seen: dict[int, tuple[str, str]] = {}
-        named = {node: meta for node, meta in enumerate(metas) if meta is not None and meta.flags & _CONCERNED}
+        named: dict[int, Meta] = {}
+        if any(map(_flags, filter(None, metas))):
+            named = {node: meta for node, meta in enumerate(metas) if meta is not None and meta.flags & _CONCERNED}
         for nodes in graph.by_class(named).values():
             found = graph.class_of(nodes[0]).store.load_all_notes([named[node] for node in nodes])
             for node in nodes:
                 self._seen[node] = self._judge(node, found.get(graph.digest(node)), metas)
+        self.nodes = {*named, *self.lost}
 
     def reasons(self, node: int, meta: Meta) -> tuple[str, str]:
         """Say why a result will not do because of a file of the node's own, and of another's; nothing if it will."""
+        if not meta.flags and not self.lost:
+            return "", ""
         own = others = ""
         if meta.flags & _CONCERNED:
             own, others = self._seen.get(node) or self._judge(node, self._notes(node, meta), ())
@@ -91,6 +99,7 @@ class NamedFiles:
     def renumber(self, new: Mapping[int, int]) -> None:
         """Go by the new numbers of nodes."""
         self.lost = {new[node]: said for node, said in self.lost.items()}
+        self.nodes = {new[node] for node in self.nodes}
         self._seen.clear()
         self._node_at = None
 

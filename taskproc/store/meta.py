@@ -126,6 +126,9 @@ def read_notes(data: bytes) -> Any:
 
     parts, at = [], 0
     while at < len(data):
+        if len(data) - at < _NOTE_SIZE:
+            msg = "cut short"
+            raise ValueError(msg)
         *_, first, second, size = _HEAD.unpack_from(data, at)
         if first + second != b"TN":
             msg = "no notes"

@@ -6,7 +6,7 @@ stands before all that lies in it.
 from __future__ import annotations
 
 import os
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 
 from ..base.lean import NamedTuple, blake2b
 from .files import DATA, DEPS
@@ -44,13 +44,13 @@ PRESENT = FileState(_UNKNOWN, 0, 0, "")
 
 
 def state_of(path: str, read: bool) -> FileState | None:
-    """Look at a file, and read it if that is asked for; None for a directory.
+    """Look at a file, and read it if that is asked for; None for what is no file.
 
     Raises:
         OSError: It is not there, cannot be read, or was written to meanwhile.
     """
     status = os.stat(path)
-    if S_ISDIR(status.st_mode):
+    if not S_ISREG(status.st_mode):  # to read a pipe would take for ever
         return None
     digest = ""
     if read:
@@ -108,7 +108,7 @@ def without_links(directory: str, rest: str) -> str:
         return rest
     try:
         target = os.readlink(f"{directory}/{'/'.join(parts[:5])}")
-    except OSError:
+    except (OSError, ValueError):  # there is none, or that is no name of a file
         return rest
     return "/".join([*target.split("/")[-3:], *parts[5:]])
 
@@ -157,13 +157,12 @@ def change_of(
         return "is gone"
     except OSError as error:
         return f"cannot be looked at: {error.strerror}"
-    is_directory = S_ISDIR(status.st_mode)
     if state is None:
-        return "" if is_directory else "is no directory now"
+        return "" if S_ISDIR(status.st_mode) else "is no directory now"
     if kind == "exists" or state.size == _UNKNOWN:
         return ""
-    if is_directory:
-        return "is a directory now"
+    if not S_ISREG(status.st_mode):
+        return "is a directory now" if S_ISDIR(status.st_mode) else "is no file now"
     if status.st_size != state.size:
         return f"has {status.st_size} bytes instead of {state.size}"
     if kind == "size" or not state.digest:

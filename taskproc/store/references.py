@@ -111,7 +111,8 @@ class References:
         return below + name if text.startswith("/") else None
 
     def _note(self, rest: str) -> None:
-        self.named[rest] = None
+        if len(rest) < _LONGEST:
+            self.named[rest] = None
 
 
 class ReferringPickler(pickle.Pickler):

@@ -84,7 +84,7 @@ class Settings:
         detect_helper_change: Whether what it uses of the user's own modules is a part of it.
         detect: How much of these modules: what is reached by `names`, or whole `files`.
         store: Where results go, for classes that do not say it themselves.
-        fsync: Whether to wait until results are on the disk.
+        fsync: Whether to wait until results, and files in data directories, are on the disk.
         track_packages: The installed packages whose versions count for classes that reach them, or `all`.
         trust_cache: Whether to read a cache that others may write to.
         keep_runs: How many runs to keep the accounts of, for `taskproc runs`, `status` and `report`.

@@ -47,38 +47,54 @@ class LeftFiles:
                 self._note(noted, rest)
         return noted
 
+    def reach_disk(self) -> None:
+        """Wait until the disk has the files, as far as they may be opened."""
+        directory = f"{self.cache}/{self._rest}"
+        inner = [entry.path for _, entry in below(directory) if not entry.is_symlink()]
+        for path in [*filter(_is_kept, inner), directory]:
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except (PermissionError, FileNotFoundError):
+                continue
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
     def _note(self, noted: dict[str, FileState | None], rest: str) -> None:
         path = f"{self.cache}/{rest}"
         if rest in noted or f"{rest}/" in noted:
             return
         try:
-            noted_as_file = self._kind == "exists" or not os.path.isdir(path)
-            if noted_as_file:
-                noted[rest] = self._state(rest)
+            if self._kind == "exists":
+                os.stat(path)
+                noted[rest] = PRESENT
+                return
+            if not os.path.isdir(path):
+                self._note_file(noted, rest)
                 return
             noted[f"{rest}/"] = None
             for name, entry in below(path):
                 self._note_inner(noted, f"{rest}/{name}", entry.is_dir(follow_symlinks=False))
-        except OSError:  # it is a name only, for what may be there later
+        except (OSError, ValueError):  # it is a name only, for what may be there later, or no name of a file at all
             pass
 
     def _note_inner(self, noted: dict[str, FileState | None], rest: str, is_directory: bool) -> None:
         if is_directory:
             noted[f"{rest}/"] = None
-        elif os.path.isfile(f"{self.cache}/{rest}"):
-            noted[rest] = self._state(rest)
+        elif os.path.exists(f"{self.cache}/{rest}"):
+            self._note_file(noted, rest)
 
-    def _state(self, rest: str) -> FileState | None:
-        if self._kind == "exists":
-            os.stat(f"{self.cache}/{rest}")
-            return PRESENT
-        known = self._states.get(rest)
-        if known is None and self._kind == "content":
+    def _note_file(self, noted: dict[str, FileState | None], rest: str) -> None:
+        state = self._states.get(rest)
+        if state is None and self._kind == "content":
             try:
-                return state_of(f"{self.cache}/{rest}", read=True)
+                state = state_of(f"{self.cache}/{rest}", read=True)
             except OSError:  # something still writes to it, or it cannot be read; its size may say something
                 pass
-        return known or state_of(f"{self.cache}/{rest}", read=False)
+        state = state or state_of(f"{self.cache}/{rest}", read=False)
+        if state is not None:
+            noted[rest] = state
 
     def _read(self) -> bytes | None:
         directory = f"{self.cache}/{self._rest}"
@@ -116,6 +132,10 @@ class LeftFiles:
             return target
         status = os.stat(path)
         return target + f"\0{status.st_size} {status.st_mtime_ns}".encode()
+
+
+def _is_kept(path: str) -> bool:
+    return os.path.isfile(path) or os.path.isdir(path)
 
 
 def notes_on(references: References, is_whole: bool, left: LeftFiles) -> dict[str, Any]:

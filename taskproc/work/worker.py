@@ -372,7 +372,10 @@ class Attempt:
         """Read what the attempt left in its data directory, which others may read, too."""
         if not self._touched or not os.path.isdir(f"{self.directory}/{files.DATA}"):
             return None
-        return self._files_of(task)
+        left = self._files_of(task)
+        if self._fsync:
+            left.reach_disk()
+        return left
 
     def _files_of(self, task: Any) -> LeftFiles:
         from .left_files import LeftFiles

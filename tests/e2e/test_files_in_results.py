@@ -56,6 +56,7 @@ class Project:
         self.home = run_script.home / "project"
         self.home.mkdir()
         self.text = STEPS
+        self.cache = ".cache"
 
     def edit(self, before: str, after: str) -> None:
         assert self.text.count(before) == 1
@@ -90,7 +91,7 @@ class Project:
     def _run(self, command: list[str], check: bool) -> Ended:
         (self.home / "steps.py").write_text(self.text)
         (self.home / "ran.txt").write_text("")
-        environment: Mapping[str, str] = {"TP_STORE": self._store, "TP_CACHE_DIR": ".cache"}
+        environment: Mapping[str, str] = {"TP_STORE": self._store, "TP_CACHE_DIR": self.cache}
         within = ScriptRunner(self.home, self.home / ".cache")
         return within.run(command, env=environment, check=check)
 
@@ -232,6 +233,53 @@ def test_keyword_that_is_none_is_refused_with_a_sentence(project: Project):
     assert "steps.py: Table: files='all' is neither 'exists' nor 'size' nor 'content'." in out
 
 
+def test_what_counts_is_said_by_the_class_whose_file_it_is(project: Project):
+    project.edit("class Table(TaskBase)", "class Table(TaskBase, files='exists')")
+    project.data("Table").write_text("1 2 3 4")  # which the result of Named() names, too
+    project.do("Table().clear_task()")
+    project.sum()
+    project.data("Table").write_text("1 2 3 4 5")
+    assert project.sum()[1] == []
+    project.data("Table").unlink()
+    assert project.sum()[1] == ["Named", "Table"]
+
+
+def test_file_of_a_task_outside_of_the_graph_makes_the_one_that_names_it_run(project: Project):
+    project.edit("    def __init__(self):\n        self.table = Table()\n", "")
+    project.edit("    table: Requires[dict]\n", "")
+    project.edit('self.table["path"]', 'Table().run_graph(backend="thread")["path"]')
+    project.sum()
+    project.data("Table").unlink()
+    assert "another task's file data/table.txt is gone" in project.command("why", "steps.py", "Named", "-e", "Sum")
+    assert project.sum() == ("6", ["Named", "Table"])
+    assert project.sum()[1] == []
+
+
+def test_notes_that_cannot_be_read_are_no_reason_to_trust_a_result(project: Project):
+    (path,) = (project.home / ".cache/taskproc").glob("steps.Table/results/*/result.pkl.gz")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'{"files"', b'?"files"?'[:8]))
+    assert path.read_bytes() != data
+    why = project.command("why", "steps.py", "Table", "-e", "Sum")
+    assert "what its result notes of its files cannot be read" in why
+    assert "Table" in project.sum()[1]
+
+
+@pytest.mark.parametrize("directory", ["link", "odd \udcff'$(x) é"])
+@pytest.mark.parametrize("backend", ["thread", "process", "prefix"])
+def test_cache_may_be_called_anything_and_be_reached_by_a_link(project: Project, directory: str, backend: str):
+    project.cache = directory
+    if directory == "link":
+        (project.home / "real").mkdir()
+        os.symlink("real", project.home / "link")
+    project.edit('return {"path": path}', 'return {"path": path.resolve()}')
+    statement = f"print(Sum().run_graph(backend={backend!r}))"
+    assert project.do(statement) == ("6", ["Named", "Sum", "Table"])
+    project.move("elsewhere")
+    assert project.do(statement) == ("6", [])
+    assert project.do("print(Sum(2).run_graph())") == ("12", ["Sum"])
+
+
 class TestVerify:
     """`taskproc verify` reads everything, and changes nothing."""
 
@@ -285,3 +333,7 @@ class TestVerify:
     def test_empty_cache_is_right(self, project: Project):
         project.command("clear", "steps.py", "-y")
         assert "0 results and 0 files" in project.command("verify", "steps.py", "-e", "Sum")
+
+    def test_options_that_would_mean_nothing_are_refused(self, project: Project):
+        assert "-e and -s say which tasks" in project.command("verify", ".cache", "-e", "Sum", code=2)
+        assert "-e and -s say which tasks" in project.command("verify", "-s", "factor=2", code=2)

@@ -16,7 +16,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-_PROVENANCE = struct.Struct("<16s16s16s16sdQQ")
+# Identity, source, upstreams, their values, inputs, value, version, commit; made, seconds, cpu; memory, flags, notes, size.
+_PROVENANCE = struct.Struct("<16s16s16s16s16s16s16s16sdddQIIQ")
 _PROVENANCE_AT = 16  # behind the gzip header, the length of the extra field, and the subfield's name and length
 _TEMPORARY = re.compile(r"\.tmp$|^attempt\.|-journal$|-wal$|^results\.|\.damaged$|^joined$")
 _OF_LIVE_RUNS = re.compile(r"\.runs/[^/]+/(output|apart|classes-.*)$")
@@ -27,6 +28,7 @@ class Found:
     """One result."""
 
     commit: bytes
+    version: bytes
     upstreams: bytes
     value: Any
     id: int | None
@@ -54,7 +56,7 @@ class Census:
             ups = [up._task.digest for up in task._task.upstreams]
             if found is None or not fresh.issuperset(ups):
                 continue
-            if found.upstreams == blake2b(b"".join(self.results[up].commit for up in ups), digest_size=16).digest():
+            if found.upstreams == blake2b(b"".join(self.results[up].version for up in ups), digest_size=16).digest():
                 fresh.add(task._task.digest)
         return fresh
 
@@ -106,15 +108,16 @@ def _read_tree(directory: Path, census: Census) -> None:
             continue
         head = path.read_bytes()[: _PROVENANCE_AT + _PROVENANCE.size]
         try:
-            identity, _, upstreams, commit, *_ = _PROVENANCE.unpack(head[_PROVENANCE_AT:])
+            identity, _, upstreams, _, _, _, version, commit, *_ = _PROVENANCE.unpack(head[_PROVENANCE_AT:])
             with gzip.open(path) as file:
                 value = pickle.loads(file.read())
         except Exception as error:
             census.problems.append(f"{path} is not whole: {error}")
             continue
-        if identity in census.results:
+        if identity in census.results and census.results[identity].id is not None:
             census.problems.append(f"{path} is the second result of one task")
-        census.results[identity] = Found(commit, upstreams, value, int(instance.name))
+        # One that is packed too is the older one, which its driver had no time to drop.
+        census.results[identity] = Found(commit, version, upstreams, value, int(instance.name))
 
 
 def _read_packed(directory: Path, census: Census) -> None:
@@ -127,8 +130,9 @@ def _read_packed(directory: Path, census: Census) -> None:
         except sqlite3.OperationalError:  # not even made
             return
     for identity, meta, value in rows:
-        _, _, upstreams, commit, *_ = _PROVENANCE.unpack(meta)
-        census.results[identity] = Found(commit, upstreams, pickle.loads(value), None)
+        _, _, upstreams, _, _, _, version, commit, *_, notes, _ = _PROVENANCE.unpack(meta)
+        value = pickle.loads(value[: len(value) - notes])
+        census.results[identity] = Found(commit, version, upstreams, value, None)
 
 
 def _read_ids(directory: Path, census: Census) -> None:
