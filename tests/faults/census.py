@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-# Identity, source, upstreams, their values, inputs, value, version, commit; made, seconds, cpu; memory, flags, notes, size.
+# Identity, source, upstreams, their values, inputs, value, version, commit; then times, memory, flags, notes, size.
 _PROVENANCE = struct.Struct("<16s16s16s16s16s16s16s16sdddQIIQ")
 _PROVENANCE_AT = 16  # behind the gzip header, the length of the extra field, and the subfield's name and length
 _TEMPORARY = re.compile(r"\.tmp$|^attempt\.|-journal$|-wal$|^results\.|\.damaged$|^joined$")
