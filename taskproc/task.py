@@ -151,7 +151,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
     def result_digest(self, value: Any) -> str | bytes | None:
         """Say what makes a result the same as the one before it, so that what depends on it need not run again.
 
-        Override it for values whose pickles differ though they mean the same. It is called on the worker.
+        Override it for values whose pickles differ though they mean the same. It is called on the worker. The files
+        that the task leaves count besides.
 
         Args:
             value: What `run_task` returned.

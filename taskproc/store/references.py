@@ -51,12 +51,14 @@ class References:
 
     Attributes:
         named: The paths that the value names, relative to that directory, in their order.
+        embedded: What stands behind that directory inside of longer text.
         whole: What shows that the pickle has one all the same that could not be taken apart.
     """
 
     def __init__(self, directory: str) -> None:
         root = _root(directory)
         self.named: dict[str, None] = {}
+        self.embedded: dict[str, None] = {}
         self.whole = root.whole
         self._spellings = root.spellings
         self._names = root.names
@@ -83,6 +85,7 @@ class References:
             if spelling in text:
                 pieces = text.split(spelling)
                 if not any(map(_goes_on, pieces[:-1])):
+                    self.embedded.update(dict.fromkeys(pieces[1:]))
                     return tuple(pieces), TEXT
         return None
 
@@ -111,8 +114,7 @@ class References:
         return below + name if text.startswith("/") else None
 
     def _note(self, rest: str) -> None:
-        if len(rest) < _LONGEST:
-            self.named[rest] = None
+        (self.named if len(rest) < _LONGEST else self.embedded)[rest] = None
 
 
 class ReferringPickler(pickle.Pickler):

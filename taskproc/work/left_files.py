@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 
 from ..base.lean import blake2b
+from ..store.files import DATA, RESULT, DamagedResultError, peek
 from ..store.named_files import NOTED, PLACE, PRESENT, below, owner_of, state_of, without_links
 
 TYPE_CHECKING = False
@@ -25,12 +26,14 @@ class LeftFiles:
 
     Attributes:
         cache: As given.
+        owner: The class's directory and the id of the task.
         digest: Of their names and contents; empty if there are none, None if that cannot be said.
     """
 
     def __init__(self, cache: str, rest: str, kind: FilesKind) -> None:
         self.cache = cache
         self._rest = rest
+        self.owner = rest.split("/")[0], rest.split("/")[2]
         self._kind = kind
         self._states: dict[str, FileState | None] = {}
         self.digest = self._read()
@@ -132,6 +135,38 @@ class LeftFiles:
             return target
         status = os.stat(path)
         return target + f"\0{status.st_size} {status.st_mtime_ns}".encode()
+
+
+def others_digest(references: References, is_whole: bool, left: LeftFiles) -> bytes | None:
+    """Stand for what lies behind the paths in a result, other than the attempt's own files.
+
+    The same paths may lead to other files than before. So the tasks whose files they are stand for them, by the digests
+    of their values; None if a path leads elsewhere, so that nobody can say whether that is as before.
+    """
+    owners: set[tuple[str, str]] = set()
+    for rest in [*map(os.path.normpath, references.named), *references.embedded]:
+        owner, is_data = _led_to(without_links(left.cache, rest))
+        if owner is None or (owner == left.owner and not is_data):
+            return None
+        owners.add(owner)
+    values = [_value(left.cache, *owner) for owner in sorted(owners - {left.owner})]
+    return None if is_whole or None in values else b"".join(filter(None, values))
+
+
+def _led_to(rest: str) -> tuple[tuple[str, str] | None, bool]:
+    """Give the class's directory and the id of the task to which a path leads, and whether it is to its files."""
+    parts = rest.split("/")
+    if len(parts) < 4 or parts[1] != "results" or not parts[2].isdecimal() or ".." in rest:
+        return None, False
+    return (parts[0], parts[2]), parts[3] == DATA
+
+
+def _value(cache: str, name: str, id: str) -> bytes | None:
+    try:
+        meta = peek(f"{cache}/{name}/results/{id}/{RESULT}")
+    except DamagedResultError:
+        return None
+    return None if meta is None else meta.value
 
 
 def _is_kept(path: str) -> bool:

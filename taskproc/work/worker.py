@@ -307,9 +307,9 @@ class Attempt:
         cache = os.path.dirname(assignment.class_directory)
         writer = pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch), cache)
         try:
-            self._note_files(task, writer, left)
+            led_to = self._note_files(task, writer, left)
             notes = write_notes(self.notes) if self.notes else b""
-            digest = self._with_files(_own_digest(task, value) or writer.digest, left)
+            digest = self._with_files(_own_digest(task, value) or writer.digest, led_to)
             meta = self._provenance(digest, seconds, cpu, memory, len(notes))
             if assignment.packed and not self._touched and writer.small is not None and not self._printed():
                 return Ended(exit_code=0, value=meta.pack() + writer.small + notes)
@@ -384,25 +384,30 @@ class Attempt:
         data = f"{class_name}/results/{self.assignment.id}/{files.DATA}"
         return LeftFiles(cache, data, type(task)._task_config.files)
 
-    def _note_files(self, task: Any, writer: files.ResultWriter, left: LeftFiles | None) -> None:
-        """Note the files that the result names."""
-        references = writer.references
-        if references is None or not (references.named or writer.marked):
-            return
-        from ..store.named_files import NOTED, PLACE
-        from .left_files import notes_on
+    def _note_files(self, task: Any, writer: files.ResultWriter, left: LeftFiles | None) -> bytes | None:
+        """Note the files that the result names, and give what stands for all that it leads to.
 
-        notes = notes_on(references, writer.marked, left or self._files_of(task))
+        None: that cannot be told from anything else.
+        """
+        own = b"" if left is None else left.digest
+        references = writer.references
+        if references is None or not (references.named or references.embedded or writer.marked):
+            return own
+        from ..store.named_files import NOTED, PLACE
+        from .left_files import notes_on, others_digest
+
+        left = left or self._files_of(task)
+        notes = notes_on(references, writer.marked, left)
         self.notes.update(notes)
         self.flags |= (NAMES_FILES if NOTED in notes else 0) | (NAMES_PLACE if PLACE in notes else 0)
+        others = others_digest(references, writer.marked, left)
+        return None if own is None or others is None else own + others
 
-    def _with_files(self, digest: bytes, left: LeftFiles | None) -> bytes:
-        """Digest a result with the files that were left; if these cannot be told from others, it is like no other."""
-        if left is None or left.digest == b"":
-            return digest
-        if left.digest is None:
+    def _with_files(self, digest: bytes, led_to: bytes | None) -> bytes:
+        """Digest a result with what it leads to; None makes it like no other."""
+        if led_to is None:
             return bytes.fromhex(self.assignment.nonce)
-        return blake2b(digest + left.digest, digest_size=16).digest()
+        return blake2b(digest + led_to, digest_size=16).digest() if led_to else digest
 
     def _printed(self) -> bool:
         return descriptors is not None and descriptors.any_output()

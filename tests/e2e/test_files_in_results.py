@@ -149,7 +149,7 @@ def test_reason_says_which_file_and_what_has_become_of_it(project: Project):
 def test_file_that_only_a_later_result_names_makes_its_own_task_run(project: Project):
     project.edit('return {"path": path}', "return None")
     project.edit('str(self.table["path"])', 'str(Table().task_directory / "table.txt")')
-    assert project.sum() == ("6", ["Named", "Table"])
+    assert project.sum() == ("6", ["Named", "Sum", "Table"])
     project.data("Table").unlink()
     text = "its file data/table.txt is gone, which is in the result of Named()"
     assert text in project.command("why", "steps.py", "Table", "-e", "Sum")
@@ -160,8 +160,32 @@ def test_result_with_the_same_files_spares_what_follows_and_with_others_does_not
     project.edit('path.write_text("1 2 3")', 'path.write_text(" ".join("123"))')
     assert project.sum() == ("6", ["Table"])
     project.edit('path.write_text(" ".join("123"))', 'path.write_text("1 2 4")')
-    assert project.sum()[1] == ["Named", "Table"]  # whose result is the same text, and whose version is another's
+    assert project.sum() == ("7", ["Named", "Sum", "Table"])  # though the result of Named() is the same path
     assert project.sum()[1] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("'in=' + str(self.table['path'])", "self.named[0][3:]"),
+        ("bytes(self.table['path'])", "self.named[0].decode()"),
+        ("__import__('os').path.relpath(self.table['path'])", "self.named[0]"),
+        ("Table()", "self.named[0].get_task_result()['path']"),
+    ],
+    ids=["in longer text", "bytes", "relative", "a task"],
+)
+def test_path_that_is_passed_on_spares_nothing_if_what_it_leads_to_has_changed(project: Project, given: str, read: str):
+    project.edit('str(self.table["path"])', given)
+    project.edit("Path(self.named[0])", f"Path({read})")
+    project.sum()
+    project.edit('path.write_text("1 2 3")', 'path.write_text("1 2 4")')
+    assert project.sum() == ("7", ["Named", "Sum", "Table"])
+    assert project.sum()[1] == []
+
+
+def test_path_that_is_passed_on_spares_what_follows_if_all_is_as_before(project: Project):
+    project.edit('str(self.table["path"])', 'str(dict(self.table)["path"])')
+    assert project.sum() == ("6", ["Named"])
 
 
 @pytest.mark.parametrize(
@@ -241,7 +265,7 @@ def test_what_counts_is_said_by_the_class_whose_file_it_is(project: Project):
     project.data("Table").write_text("1 2 3 4 5")
     assert project.sum()[1] == []
     project.data("Table").unlink()
-    assert project.sum()[1] == ["Named", "Table"]
+    assert project.sum()[1] == ["Named", "Sum", "Table"]
 
 
 def test_file_of_a_task_outside_of_the_graph_makes_the_one_that_names_it_run(project: Project):
