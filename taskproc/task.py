@@ -99,7 +99,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
             cannot tell what the class uses. Paths are relative to the file of the class. Derived classes watch it too.
         cutoff (bool): Whether a result that is the same as before spares the tasks that need it; True.
         expands (bool): Whether `run_task` returns tasks: one, or a list or a dict of them, nested in any way. They are
-            added to the graph, and whoever requires the task gets their results in the same shape.
+            added to the graph, and whoever requires the task gets their results in the same shape. A derived class
+            that inherits this `run_task` does so, too.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -171,7 +172,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         store: StoreKind | None = None,
         watch: Watched = (),
         cutoff: bool = True,
-        expands: bool = False,
+        expands: bool | None = None,
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:

@@ -82,7 +82,7 @@ class TaskConfig:
         store: StoreKind | None,
         watch: Watched,
         cutoff: bool,
-        expands: bool,
+        expands: bool | None,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -99,7 +99,7 @@ class TaskConfig:
         self.store = _checked_store(task_class, store)
         self.watch = _checked_watch(task_class, watch) if watch else ()
         self.cutoff = cutoff
-        self.expands = expands
+        self.expands = _expands(task_class) if expands is None else expands
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
@@ -163,6 +163,12 @@ def _labels(cls: type, channel: str | Iterable[str] | None) -> tuple[str, ...]:
         msg = f"{where_defined(cls)}{cls.__qualname__}: channel={channel!r} is not a label or several labels (text)."
         raise TaskDefinitionError(msg)
     return labels
+
+
+def _expands(cls: type) -> bool:
+    """Whether the class whose `run_task` it is, if that is a base, says that this returns tasks."""
+    owner = next(base for base in cls.__mro__ if "run_task" in base.__dict__)
+    return owner is not cls and getattr(owner.__dict__.get("_task_config"), "expands", False)
 
 
 def _checked_level(cls: type, level: int) -> int:
