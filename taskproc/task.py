@@ -110,7 +110,8 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         depends_on (InputFile, InputDir, EnvVar, Package, or several): What the tasks read from outside besides their
             arguments. Tasks of derived classes depend on it too.
         expands (bool): Whether `run_task` returns tasks: one, or a list or a dict of them, nested in any way. They are
-            added to the graph, and whoever requires the task gets their results in the same shape.
+            added to the graph, and whoever requires the task gets their results in the same shape. A derived class
+            that inherits this `run_task` does so, too.
 
     Raises:
         TaskDefinitionError: A class keyword, a method or an argument is not right, `__init__` sets a requirement to
@@ -188,7 +189,7 @@ class TaskBase(Node, Generic[R], metaclass=TaskMeta):
         expires: str | float | timedelta | None = None,
         files: FilesKind = "size",
         depends_on: DependsOn = (),
-        expands: bool = False,
+        expands: bool | None = None,
         **kwargs: NoReturn,  # those of a base class that is no task
     ) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from ..base.lean import blake2b
 from ..store.meta import EXPANDS, Meta
@@ -16,7 +17,9 @@ from .inputs import Inputs
 from .named_files import NamedFiles
 from .nested import NestedGraphs
 from .nodes import NO_SOURCE, TaskClass, TaskGraph
-from .packages import Tracked, tracked_packages
+
+if TYPE_CHECKING:
+    from .packages import Tracked
 
 __all__ = [
     "FORCED", "NO_SOURCE", "NO_UPSTREAMS", "Plan", "TaskClass", "TaskGraph", "follows_upstream", "general_reason",
@@ -92,8 +95,11 @@ class Plan:
         self.named_files.look_again()
 
     def _packages(self) -> Mapping[type, tuple[Spec, ...]]:
-        graph = self.graph
-        return tracked_packages(graph.classes, graph.read.packages, self._tracked) if self._tracked else {}
+        if not self._tracked:
+            return {}
+        from .packages import tracked_packages  # which imports as much as all the rest
+
+        return tracked_packages(self.graph.classes, self.graph.read.packages, self._tracked)
 
     def _plan_inside(self, tasks: Sequence[Node], around: frozenset[bytes]) -> Plan:
         self.inside = Plan(

@@ -95,7 +95,7 @@ class TaskConfig:
         expires: str | float | timedelta | None,
         files: FilesKind,
         depends_on: DependsOn,
-        expands: bool,
+        expands: bool | None,
     ) -> None:
         self.task_class = task_class
         self.name = f"{module_name(task_class.__module__)}.{task_class.__qualname__}"
@@ -117,7 +117,7 @@ class TaskConfig:
         self.expires = _checked_expiry(task_class, expires) if expires is not None else 0.0
         self.files = files if files == "size" else _checked_files(task_class, files)
         self.depends_on: tuple[Spec, ...] = _checked_inputs(task_class, depends_on) if depends_on != () else ()
-        self.expands = expands
+        self.expands = _expands(task_class) if expands is None else expands
         self.requirements: tuple[str, ...] = ()
         self.loaded: Loaded | None = None
         self.defaults: tuple[Req[Any, Any], ...] = ()
@@ -199,6 +199,12 @@ def _labels(cls: type, channel: str | Iterable[str] | None) -> tuple[str, ...]:
         msg = f"{where_defined(cls)}{cls.__qualname__}: channel={channel!r} is not a label or several labels (text)."
         raise TaskDefinitionError(msg)
     return labels
+
+
+def _expands(cls: type) -> bool:
+    """Whether the class whose `run_task` it is, if that is a base, says that this returns tasks."""
+    owner = next(base for base in cls.__mro__ if "run_task" in base.__dict__)
+    return owner is not cls and getattr(owner.__dict__.get("_task_config"), "expands", False)
 
 
 def _checked_level(cls: type, level: int) -> int:

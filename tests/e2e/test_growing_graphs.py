@@ -438,6 +438,25 @@ def test_a_notebooks_classes_may_expand(run_script: ScriptRunner):
     ])  # fmt: skip
 
 
+def test_derived_class_expands_as_far_as_it_inherits_what_returns_tasks(run_script: ScriptRunner):
+    done = run_script("""
+        from taskproc import TaskBase
+        class One(TaskBase):
+            def run_task(self):
+                return 1
+        class Split(TaskBase, expands=True):
+            def run_task(self):
+                return [One(), One()]
+        class Same(Split):
+            pass
+        class Other(Split):
+            def run_task(self):
+                return "other"
+        print(Same().run_graph(), Other().run_graph())
+    """)
+    assert done.out == "[1, 1] other\n"
+
+
 def test_expanding_class_cannot_say_what_makes_its_result_the_same(run_script: ScriptRunner):
     ended = run_script(
         """
