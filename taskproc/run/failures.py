@@ -9,7 +9,7 @@ from ..base.outcome import Outcome
 from ..base.telling import words_of
 from ..store import files
 from ..tasks.failed import FailedTaskError
-from ..work.worker import unpickle_failure
+from ..work.failing import unpickle_failure
 
 if TYPE_CHECKING:
     from ..tasks.node import Node

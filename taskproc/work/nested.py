@@ -53,7 +53,7 @@ def note_nested(root: Node, version: bytes) -> None:
     except TaskDefinitionError:
         return  # of a class without a name, whose text is a part of the source of the task that defines it
     for attempt in around:
-        attempt.notes.setdefault("nested", {})[root._task.digest.hex()] = [repr(root), version.hex(), written]
+        attempt.leaving.notes.setdefault("nested", {})[root._task.digest.hex()] = [repr(root), version.hex(), written]
 
 
 def _around() -> list[worker.Attempt]:

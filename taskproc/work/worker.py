@@ -12,15 +12,15 @@ from collections.abc import Callable
 from ..base import usage
 from ..base.ended import Ended
 from ..base.errors import TaskDefinitionError, TaskprocError
-from ..base.lean import ContextVar, Lock, blake2b, pickle
+from ..base.lean import ContextVar, Lock
 from ..base.private import make_directories
 from ..base.telling import told, words_of
 from ..store import files
-from ..store.meta import EXPANDS, NAMES_FILES, NAMES_PLACE, NESTED, Meta, write_notes
 from ..store.pickling import pickle_value
 from ..tasks.valued import handed
-from .driver_main import why_missing
+from .failing import as_failure, in_this_process, pickled_exception, readable_traceback, try_to_print
 from .handover import apply_context, restore_task
+from .leaving import Leaving, Spent
 from .setup import call_hook, set_up_thread
 from .texts import check_texts, refuse_edited
 
@@ -28,11 +28,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
 
-    from ..tasks.node import Node
     from .capture import DescriptorCapture
     from .handover import Assignment
     from .inputs import Reading
-    from .left_files import LeftFiles
 
     Capture = Literal["fd", "thread", "none"]
 
@@ -46,13 +44,6 @@ _PATIENCE = 10.0  # seconds for such a thread to end
 
 class SupersededError(TaskprocError):
     """Another driver has taken this attempt's place: it must not commit."""
-
-
-class RemoteTraceback(Exception):
-    """The traceback of an exception that was raised in another process."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0]}"
 
 
 class Unguarded:
@@ -112,8 +103,7 @@ class Attempt:
         self._fsync = False
         self._on_nested = on_nested
         self._nesting = Lock()
-        self.notes: dict[str, Any] = {}  # what is to be kept beside the result, plain data by kind
-        self.flags = 0  # and what is to be known of it at a glance
+        self.leaving = Leaving(assignment)
         self._reading: Reading | None = None
         self._revoked = False
         self._at_work = Lock()
@@ -215,7 +205,7 @@ class Attempt:
             if not self.is_ours():  # what lies there now is another attempt's
                 return Ended(reason=_SUPERSEDED, exit_code=1, host=os.uname().nodename)
             self.touch()
-            files.save_failure(self.directory, self.assignment.nonce, failure, _pickled_exception(error, text))
+            files.save_failure(self.directory, self.assignment.nonce, failure, pickled_exception(error, text))
         except OSError as disk:
             reason += f" (and this could not be written to {self.directory}: {disk.strerror})"
         return Ended(reason=reason, exit_code=1, host=os.uname().nodename)
@@ -266,29 +256,32 @@ class Attempt:
             shared = self.capture == "thread"
             cpu = usage.cpu_seconds(shared)
             self.started = time.perf_counter()
-            value = _in_this_process(task)
+            value = in_this_process(task)
             seconds = time.perf_counter() - self.started
             cpu = usage.cpu_seconds(shared) - cpu
             check_texts(assignment, task)
-            left = self._left_files(task)
+            spent = Spent(seconds, cpu, usage.peak(seconds))
+            if self._touched:
+                self.leaving.look_at_files(task, self._fsync)
             if self._reading is not None:
-                self.notes["inputs"] = self._reading.end()
+                self.leaving.notes["inputs"] = self._reading.end()
+                self.leaving.inputs = self._reading.digest
         except BaseException as error:
-            failure = _as_failure(error)
-            text = _readable_traceback(error)
+            failure = as_failure(error)
+            text = readable_traceback(error)
             if isinstance(failure, TaskDefinitionError) and failure is not error:
                 text += f"{told(failure)}\n"
-            _try_to_print(text)
+            try_to_print(text)
             with keeping:
                 return self.fail(failure, text)
         try:
             if task._task_config.expands:
-                value = self._expansion(task, value)
+                value = self.leaving.expansion(task, value)
             with keeping:
-                return self._commit(task, value, seconds, cpu, left)
+                return self._commit(task, value, spent)
         except Exception as error:
             text = f"{told(error)}\n"
-            _try_to_print(text)
+            try_to_print(text)
             return self.fail(error, text)
         finally:
             del task, value
@@ -300,17 +293,13 @@ class Attempt:
         self._reading = Reading(self.assignment.inputs, own=descriptors is not None and at_hand is self)
         handed.set(self._reading.values())
 
-    def _commit(self, task: Any, value: Any, seconds: float, cpu: float, left: LeftFiles | None) -> Ended:
+    def _commit(self, task: Any, value: Any, spent: Spent) -> Ended:
         assignment = self.assignment
-        memory = usage.peak(seconds)
         temporary = f"{self.directory}/{files.RESULT}.{assignment.nonce}.tmp"
         cache = os.path.dirname(assignment.class_directory)
         writer = pickle_value(value, lambda: files.ResultWriter(temporary, assignment.level, self.touch), cache)
         try:
-            led_to = self._note_files(task, writer, left)
-            notes = write_notes(self.notes) if self.notes else b""
-            digest = self._with_files(_own_digest(task, value) or writer.digest, led_to)
-            meta = self._provenance(digest, seconds, cpu, memory, len(notes))
+            meta, notes = self.leaving.describe(task, value, writer, spent)
             if assignment.packed and not self._touched and writer.small is not None and not self._printed():
                 return Ended(exit_code=0, value=meta.pack() + writer.small + notes)
             self.touch()
@@ -325,89 +314,6 @@ class Attempt:
         if assignment.filed:
             files.remove(self._file("committing"))
         return Ended(exit_code=0)
-
-    def _expansion(self, task: Node, value: Any) -> Any:
-        """Write down the tasks that an expanding one returned, in the place of its result."""
-        from ..tasks.expansion import expansion_of
-
-        self.flags |= EXPANDS
-        return expansion_of(task, value)
-
-    def _provenance(self, value: bytes, seconds: float, cpu: float, memory: int, notes: int) -> Meta:
-        """Say where a result came from, and whether it is as good as the one that it replaces."""
-        assignment = self.assignment
-        commit = bytes.fromhex(assignment.nonce)
-        return Meta(
-            identity=assignment.digest,
-            source=assignment.source,
-            upstreams=assignment.upstreams,
-            upstream_values=assignment.upstream_values,
-            inputs=self._reading.digest if self._reading is not None else bytes(16),
-            value=value,
-            version=self._former_version(value) or commit,
-            commit=commit,
-            made=time.time(),
-            seconds=seconds,
-            cpu=cpu,
-            memory=memory,
-            flags=self.flags | (NESTED if "nested" in self.notes else 0),
-            notes=notes,
-            size=0,
-        )
-
-    def _former_version(self, value: bytes) -> bytes:
-        """Give the version of the result that is replaced by the same one; nothing if this one is to count as new.
-
-        What runs only because something above it was cleared, or computed by force, counts as new: so does all that
-        follows from it, one step after another.
-        """
-        before = self.assignment.before
-        if before is None or before.value != value:
-            return b""
-        same_values = before.upstream_values == self.assignment.upstream_values
-        is_renewed = same_values and before.upstreams != self.assignment.upstreams
-        return b"" if is_renewed else before.version
-
-    def _left_files(self, task: Any) -> LeftFiles | None:
-        """Read what the attempt left in its data directory, which others may read, too."""
-        if not self._touched or not os.path.isdir(f"{self.directory}/{files.DATA}"):
-            return None
-        left = self._files_of(task)
-        if self._fsync:
-            left.reach_disk()
-        return left
-
-    def _files_of(self, task: Any) -> LeftFiles:
-        from .left_files import LeftFiles
-
-        cache, class_name = os.path.split(self.assignment.class_directory)
-        data = f"{class_name}/results/{self.assignment.id}/{files.DATA}"
-        return LeftFiles(cache, data, type(task)._task_config.files)
-
-    def _note_files(self, task: Any, writer: files.ResultWriter, left: LeftFiles | None) -> bytes | None:
-        """Note the files that the result names, and give what stands for all that it leads to.
-
-        None: that cannot be told from anything else.
-        """
-        own = b"" if left is None else left.digest
-        references = writer.references
-        if references is None or not (references.named or references.embedded or writer.marked):
-            return own
-        from ..store.named_files import NOTED, PLACE
-        from .left_files import notes_on, others_digest
-
-        left = left or self._files_of(task)
-        notes = notes_on(references, writer.marked, left)
-        self.notes.update(notes)
-        self.flags |= (NAMES_FILES if NOTED in notes else 0) | (NAMES_PLACE if PLACE in notes else 0)
-        others = others_digest(references, writer.marked, left)
-        return None if own is None or others is None else own + others
-
-    def _with_files(self, digest: bytes, led_to: bytes | None) -> bytes:
-        """Digest a result with what it leads to; None makes it like no other."""
-        if led_to is None:
-            return bytes.fromhex(self.assignment.nonce)
-        return blake2b(digest + led_to, digest_size=16).digest() if led_to else digest
 
     def _printed(self) -> bool:
         return descriptors is not None and descriptors.any_output()
@@ -426,93 +332,3 @@ class Attempt:
     def _file(self, state: str) -> str:
         """Name the file that shows the state of a filed attempt."""
         return f"{self.directory}/{files.ATTEMPT}{state}.{self.assignment.nonce}"
-
-
-def unpickle_failure(pickled: bytes, failure: dict[str, Any]) -> BaseException:
-    """Give the exception that an attempt raised, with its traceback as its cause."""
-    try:
-        error: BaseException = pickle.loads(pickled)
-    except Exception:
-        error = RuntimeError(f"{failure.get('type')}: {failure.get('message')}")
-    BaseException.__setattr__(error, "__cause__", RemoteTraceback(failure.get("traceback", "")))  # frozen ones, too
-    return error
-
-
-def _in_this_process(task: Any) -> Any:
-    """Run the task; a child that it forked and that comes back from it ends here: the result is the parent's."""
-    own = os.getpid()
-    try:
-        value = task.run_task()
-    except BaseException as error:
-        if os.getpid() == own:
-            raise
-        _try_to_print(_readable_traceback(error))
-        os._exit(1)
-    if os.getpid() != own:
-        from .capture import flush
-
-        flush()
-        os._exit(0)
-    return value
-
-
-def _own_digest(task: Any, value: Any) -> bytes | None:
-    """Hash what a task's class says makes its result the same as another; None if it says nothing."""
-    own = value.digest() if task._task_config.expands else task.result_digest(value)
-    if own is None:
-        return None
-    if not isinstance(own, (str, bytes)):
-        msg = f"{type(task).__qualname__}.result_digest gave a {type(own).__qualname__}; it gives text, bytes or None"
-        raise TaskDefinitionError(msg)
-    data = own.encode("utf-8", "surrogatepass") if isinstance(own, str) else own
-    return blake2b(data, digest_size=16).digest()
-
-
-def _as_failure(error: BaseException) -> BaseException:
-    if isinstance(error, SystemExit):
-        return TaskprocError(f"the task called sys.exit({error.code!r}); a task ends by returning its result")
-    if reason := why_missing(error):
-        return TaskDefinitionError(reason)
-    return error
-
-
-def _readable_traceback(error: BaseException) -> str:
-    """Format a traceback from the task's own frames on."""
-    import traceback
-
-    frames = error.__traceback__
-    own = os.path.dirname(__file__)
-    at = frames
-    while at is not None and os.path.dirname(at.tb_frame.f_code.co_filename) == own:
-        at = at.tb_next
-    try:
-        return "".join(traceback.format_exception(type(error), error, at or frames))
-    except Exception as failed:  # of a user's exception, or of the text of a user's module
-        return f"{told(error)}\n(its traceback cannot be shown: {type(failed).__name__})\n"
-
-
-def _pickled_exception(error: BaseException, text: str) -> bytes:
-    """Pickle an exception so that it surely reads back; one that would not is told as text."""
-    BaseException.with_traceback(error, None)  # of a frozen class, which lets nothing be set, too
-    try:
-        data = pickle.dumps(error, 5)
-        if isinstance(pickle.loads(data), BaseException):
-            return data
-    except Exception:
-        pass
-    try:
-        from ..base import by_value
-
-        data = by_value.dumps(error)
-        if isinstance(pickle.loads(data), BaseException):
-            return data
-    except Exception:
-        pass
-    return pickle.dumps(RuntimeError(told(error)), 5)
-
-
-def _try_to_print(text: str) -> None:
-    try:
-        print(text, file=sys.stderr, end="", flush=True)
-    except Exception:  # the stream may be the task's own
-        pass
