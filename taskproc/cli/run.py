@@ -200,7 +200,7 @@ def _configs(graph: TaskGraph) -> list[TaskConfig]:
     """Give the settings of the classes that a graph has, or may come to have: of any class, if a task of it expands."""
     configs = [known.config for known in graph.classes.values()]
     if any(config.expands for config in configs):
-        from ..tasks.expansion import defined_tasks
+        from ..tasks.anew import defined_tasks
 
         configs += [cls._task_config for cls in defined_tasks()]
     return configs

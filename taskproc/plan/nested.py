@@ -98,13 +98,14 @@ class NestedGraphs:
         if not isinstance(found, Mapping) or not found:
             yield Ran("a graph", b"", None, "what it was is not noted")
             return
-        for label, version, written in found.values():
-            yield _constructed(label, version, written)
+        for label, name, version, written in found.values():
+            yield _constructed(label, name, version, written)
 
 
-def _constructed(label: Any, version: Any, written: Any) -> Ran:
+def _constructed(label: Any, name: Any, version: Any, written: Any) -> Ran:
     try:
-        return Ran(label, bytes.fromhex(version), construct_anew(a2b_base64(written), label))
+        (task,) = construct_anew(a2b_base64(written), [name])
+        return Ran(label, bytes.fromhex(version), task)
     except (Error, ValueError, TypeError) as error:
         return Ran(str(label), b"", None, f"the note of it is damaged: {error}")
     except Exception as error:  # of the user's own constructors

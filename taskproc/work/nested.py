@@ -1,7 +1,6 @@
 """Graphs that a running task runs inside: what they are nested in, what must not wait behind it, what they leave."""
 from __future__ import annotations
 
-from ..base.errors import TaskDefinitionError
 from ..tasks.anew import write_down
 from . import worker
 from .handover import apply_context
@@ -44,16 +43,17 @@ def note_nested(root: Node, version: bytes) -> None:
         version: Its result's.
     """
     around = _around()
-    if not around:
-        return
+    if not around or "<locals>" in type(root).__qualname__:
+        return  # the text of a class without a name is a part of the source of the task that defines it
     from binascii import b2a_base64
 
     try:
-        written = b2a_base64(write_down(root), newline=False).decode()
-    except TaskDefinitionError:
-        return  # of a class without a name, whose text is a part of the source of the task that defines it
+        recipe = write_down([root])
+    except Exception:  # of a user's class: it cannot be looked at later, so it must run again
+        recipe = b""
+    note = [repr(root), root._task_config.name, version.hex(), b2a_base64(recipe, newline=False).decode()]
     for attempt in around:
-        attempt.leaving.notes.setdefault("nested", {})[root._task.digest.hex()] = [repr(root), version.hex(), written]
+        attempt.leaving.notes.setdefault("nested", {})[root._task.digest.hex()] = note
 
 
 def _around() -> list[worker.Attempt]:
