@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..base.errors import CacheError
 from ..base.private import FILE_MODE, make_directories
 
 FILE = ".lock"  # in the directory; nobody removes it
@@ -33,6 +34,9 @@ def locked(directory: str) -> Iterator[None]:
 def _open(path: str) -> int | None:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except IsADirectoryError as error:
+        msg = f"{path} is a directory, and should be the file that taskproc locks; remove it"
+        raise CacheError(msg) from error
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise

@@ -42,7 +42,8 @@ def test_job_is_followed_if_it_reads_what_is_there_now(
     first = start(run_script, site)
     wait_for((home / "bodies").exists, "start of the task")
     end_quietly(first)
-    (home / "in.csv").write_text(text)
+    if text != "one":  # a file that is written again while its task runs counts as changed, whatever is in it
+        (home / "in.csv").write_text(text)
     again = start(run_script, site)
     wait_for(lambda: len((home / "bodies").read_text().split()) == len(bodies), "second start")
     (home / "go").touch()
