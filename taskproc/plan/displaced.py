@@ -29,6 +29,7 @@ class Displaced(Protocol):
         Args:
             id: The task's.
         """
+        ...
 
 
 class SetAside(NamedTuple):

@@ -153,13 +153,14 @@ class Inputs:
         digest, was = before
         if digest == now.digest.hex():
             return ""
-        if now.spec[0] == "package":
+        kind = now.spec[0]
+        if kind == "package":
             return f"{name} {was} -> {now.shown}"
-        if now.spec[0] == "env" or len(now.spec) > 2:
+        if kind == "env" or len(now.spec) > 2:
             is_shown = was and now.shown and was != now.shown
             return f"{name} changed from {was} to {now.shown}" if is_shown else f"{name} changed"
         sizes = f"{was} -> {now.shown}" if was != now.shown else f"still {was}"
-        below = self._changes_below(digest, now) if now.spec[0] == "dir" else ""
+        below = self._changes_below(digest, now) if kind == "dir" else ""
         return f"{name} changed ({sizes}{below})"
 
     def _changes_below(self, before: str, now: Seen) -> str:

@@ -19,12 +19,15 @@ class Planned(Protocol):
 
     def node_of(self, task: Node) -> int | None:
         """Give a task's node."""
+        ...
 
     def task(self, node: int) -> Node:
         """Give a node's task."""
+        ...
 
     def cause(self, node: int) -> int:
         """Find the node above one that runs because of which it does."""
+        ...
 
 
 class Ran(NamedTuple):

@@ -145,9 +145,10 @@ class PackedRows:
             with closing(open_existing(self.path, "rw")) as connection:  # only a writer can roll back what was killed
                 while last is not None:
                     rows, last = connection.execute(query, (last, _FEW)).fetchall(), None
-                    for last, meta, value, crc in rows:
+                    for identity, meta, value, crc in rows:
+                        last = identity
                         known = Meta.unpack(meta) if len(meta) == META_SIZE else None
-                        yield last, known, value, isinstance(value, bytes) and zlib.crc32(value) == crc
+                        yield identity, known, value, isinstance(value, bytes) and zlib.crc32(value) == crc
         except (sqlite3.DatabaseError, TypeError) as error:
             raise DamagedResultError(f"{self.path} cannot be read: {error}") from error
 

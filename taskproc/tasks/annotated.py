@@ -96,7 +96,7 @@ def is_input_kind(hint: Any) -> bool:
 
 
 def _input_hints(cls: type[Any]) -> Iterator[tuple[str, Any]]:
-    function = cls.__init__
+    function: Any = cls.__init__
     for _ in range(100):
         if not hasattr(function, "__wrapped__"):
             break

@@ -115,7 +115,7 @@ class TaskConfig:
         self.ignore = _checked_ignore(task_class, ignore) if ignore else ()
         _check_version(task_class, version)
         self.expires = _checked_expiry(task_class, expires) if expires is not None else 0.0
-        self.files = files if files == "size" else _checked_files(task_class, files)
+        self.files: FilesKind = files if files == "size" else _checked_files(task_class, files)
         self.depends_on: tuple[Spec, ...] = _checked_inputs(task_class, depends_on) if depends_on != () else ()
         self.expands = _expands(task_class) if expands is None else expands
         self.requirements: tuple[str, ...] = ()

@@ -10,7 +10,6 @@ import itertools
 import time
 import weakref
 from collections import deque
-from functools import partial
 from typing import Any
 
 from ..base.collector import eased_collector
@@ -196,9 +195,9 @@ def _initialised(
 def _in_fresh_thread(
     cls: type[Node], record: TaskRecord, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Node:
-    make = partial(contextvars.copy_context().run, _initialised, cls, record, args, kwargs)
+    context = contextvars.copy_context()
     try:
-        return in_fresh_thread(make)
+        return in_fresh_thread(lambda: context.run(_initialised, cls, record, args, kwargs))
     except NoThreadError as error:
         msg = f"{where_defined(cls)}{cls.__qualname__}: constructors nest too deep for this machine ({error})."
         raise TaskDefinitionError(msg) from None

@@ -76,6 +76,7 @@ def file_content(path: str, memory: Memory) -> Content:
         return Content(known[0], stamp, 1, status.st_size)
     if not stamp and status.st_size > _LARGE:
         time.sleep(_RECENT / 1e9)  # once here, lest everybody who looks at it has to read it again
+    before, after, digest = status, status, b""
     for _ in range(_TRIES):
         begun = time.time_ns()
         with open(path, "rb") as file:

@@ -22,10 +22,10 @@ def seconds_of(span: str | float | timedelta) -> float:
         text = span.strip()
         number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
         seconds = float(number) * _SECONDS[text[len(number) :]] if text[len(number) :] in _SECONDS else 0.0
-    elif hasattr(span, "total_seconds"):
-        seconds = span.total_seconds()
+    elif isinstance(span, (int, float)):
+        seconds = 0.0 if isinstance(span, bool) else float(span)
     else:
-        seconds = float(span) if type(span) in (int, float) else 0.0
+        seconds = span.total_seconds() if hasattr(span, "total_seconds") else 0.0
     if not 0 < seconds < float("inf"):
         raise ValueError(span)
     return seconds

@@ -25,7 +25,9 @@ def table_in(path: str, name: str, key: str) -> Any:
         msg = f"file {name} cannot be read: {' '.join(str(error).split())} ({path})"
         raise InputError(msg) from None
     for part in [key] if isinstance(found, dict) and key in found else key.split("."):
-        known = found if isinstance(found, dict) else dict(enumerate(found)) if isinstance(found, list) else {}
+        known: dict[Any, Any] = found if isinstance(found, dict) else {}
+        if isinstance(found, list):
+            known = dict(enumerate(found))
         at = int(part) if isinstance(found, list) and part.isdecimal() else part
         if at not in known:
             has = f"; it has {', '.join(map(str, list(known)[:10]))}" if known else ""

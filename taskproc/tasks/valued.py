@@ -145,6 +145,7 @@ def name_input(one: Any, *spec: Any) -> None:
 
 def path_of(one: Valued[Any]) -> str:
     """Give the path of a file or directory, unless a task reads it here that does not say so."""
+    name = cast("str", one._spec[1])
     if len(one._spec) > 2:
         raise one.too_early()
     known = handed.get()
@@ -154,7 +155,7 @@ def path_of(one: Valued[Any]) -> str:
             "as an argument, or write depends_on=[...] behind TaskBase in the class statement"
         )
         raise InputError(msg)
-    return cast("str", one._spec[1])
+    return name
 
 
 def pathlib_of(one: Any) -> Any:
