@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ class Load(TaskBase):
         self.i = i
 
     def run_task(self) -> int:
+        time.sleep(0.3)  # so that its bar is wide enough to point at, also in a run that takes long
         return self.i
 
 
