@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..base.errors import SourceChangedError, TaskprocError, UpstreamChangedError
 from ..base.outcome import Outcome
 from ..plan.graph import TaskGraph
+from ..runs.adoption import forget
 from ..store import files
 from . import events
 from .chronicle import Chronicle
@@ -84,6 +85,7 @@ class Judge:
             if outcome.reason or outcome.exit_code:
                 reason = outcome.reason or f"its worker ended with exit status {outcome.exit_code}"
                 _LOGGER.warning("%r kept its result, but %s", self._graph.tasks[node], reason)
+                forget(self._seats.directory(node), nonce)
             self._results.discard_hiding(node, meta)
             self._take(events.Judged(nonce, "ended", meta, handed_back=meta.size == 0))
             return

@@ -114,6 +114,11 @@ def take_back(directory: str, nonce: str) -> bool:
     return True
 
 
+def forget(directory: str, nonce: str) -> None:
+    """Remove what an attempt's worker left of its file, having been killed between its commit and its end."""
+    files.remove(f"{directory}/{files.ATTEMPT}committing.{nonce}")
+
+
 def is_filed(directory: str, nonce: str) -> bool:
     """Whether an attempt waits for its worker, or its worker has not ended."""
     states = ("queued", "running", "committing")
