@@ -6,7 +6,7 @@ notes under which names a class was known. So what a task was called before is w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -59,29 +59,35 @@ def signature(config: TaskConfig) -> dict[str, Any]:
             defaults[name] = identity(value)
         except TaskprocError:
             continue
-    return {"names": sorted(config.counted(dict.fromkeys(config.binder.names))), "defaults": defaults}
+    return {"names": _counted_names(config), "defaults": defaults}
+
+
+def _counted_names(config: TaskConfig) -> list[str]:
+    return sorted(config.counted(dict.fromkeys(config.binder.names)))
 
 
 def former_results(
-    config: TaskConfig, store: ClassStore, records: Mapping[int, TaskRecord], renamed: Renamed
+    config: TaskConfig, store: ClassStore, records_of: Callable[[], Mapping[int, TaskRecord]], renamed: Renamed
 ) -> dict[int, Former]:
     """Find results that tasks of one class have under former identities.
 
     Args:
         config: The class.
         store: Its place in the cache.
-        records: Those of its tasks that have no result of their own.
+        records_of: Gives those of its tasks that have no result by today's source; asked only if there is more to ask.
         renamed: The former identities of tasks that may stand in arguments; it learns of those found.
     """
     origins = [(store, config.name)]
     origins += [(class_store_at(store.beside(name)), name) for name in store.former_names()]
     found: dict[int, Former] = {}
-    names = sorted(config.counted(dict.fromkeys(config.binder.names)))
+    names = _counted_names(config)
     for origin, name in origins:
         # With today's arguments a task was called the same, unless one of them is a task that was called otherwise.
         is_other = origin is not store or bool(renamed)
         others = [other for other in origin.signatures() if is_other or other["names"] != names]
-        own = signature(config) if others else {}
+        if not others:
+            continue
+        own, records = signature(config), records_of()
         for other in others:
             wanted = {
                 node: _digests(name, record, config, other, own["defaults"], renamed)

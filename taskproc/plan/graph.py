@@ -76,12 +76,13 @@ class Plan:
         self.inputs = Inputs(graph, self._packages)
         self.metas = graph.read_results()
         self._former = graph.read_former(self.metas)
-        self.named_files = NamedFiles(graph, self.metas)
+        flagged = {node: meta for node, meta in enumerate(self.metas) if meta is not None and meta.flags}
+        self.named_files = NamedFiles(graph, self.metas, flagged)
         self.forced = frozenset(forced)
         self.around = around
         self.inside: Plan | None = None
         self.nested = NestedGraphs(graph.digest, graph.notes, self._plan_inside, around)
-        self.nested.look_at((node, meta) for node, meta in enumerate(self.metas) if meta is not None and meta.flags)
+        self.nested.look_at(flagged)
         self.reasons = [""] * len(graph)
         self.displaced: dict[int, Displaced] = {}
         for node in self.forced:

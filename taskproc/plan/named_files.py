@@ -6,45 +6,23 @@ so where that task is not in the graph, or its running makes no difference to it
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..store.meta import NAMES_FILES, NAMES_PLACE, Meta
 from ..store.named_files import changes, is_elsewhere, owner_of, read_noted, told
 
 if TYPE_CHECKING:
-    from ..store.class_store import ClassStore
     from ..store.named_files import FileState
-    from ..tasks.config import TaskConfig
-    from ..tasks.node import Node
+    from .nodes import TaskGraph
 
 _CONCERNED = NAMES_FILES | NAMES_PLACE
-_flags = attrgetter("flags")
 _ELSEWHERE = "the cache was moved, and its result has paths in bytes or in an array, which lead to where it was"
 
 _UNREADABLE = "what its result notes of its files cannot be read"
 
 
-class _Class(Protocol):
-    @property
-    def config(self) -> TaskConfig: ...
-    @property
-    def store(self) -> ClassStore: ...
-
-
-class _Graph(Protocol):
-    """What is asked of a `TaskGraph`."""
-
-    @property
-    def tasks(self) -> Sequence[Node]: ...
-    def class_of(self, node: int) -> _Class: ...
-    def digest(self, node: int) -> bytes: ...
-    def by_class(self, nodes: Iterable[int]) -> Mapping[type, Sequence[int]]: ...
-    def ids(self) -> Mapping[int, int]: ...
-
-
-def whose_files(graph: _Graph, metas: Sequence[Meta | None]) -> set[tuple[str, int]]:
+def whose_files(graph: TaskGraph, metas: Sequence[Meta | None]) -> set[tuple[str, int]]:
     """Give the tasks whose files results name, by the name of their class's directory and their id."""
     found: set[tuple[str, int]] = set()
     for node, meta in enumerate(metas):
@@ -60,6 +38,7 @@ class NamedFiles:
     Args:
         graph: The graph.
         metas: The provenance of each node's result.
+        flagged: That of those which have flags.
 
     Attributes:
         lost: What is to be said of nodes whose files others' results name, if these have changed; and the commit ids
@@ -67,14 +46,12 @@ class NamedFiles:
         nodes: These, and those whose results name files.
     """
 
-    def __init__(self, graph: _Graph, metas: Sequence[Meta | None]) -> None:
+    def __init__(self, graph: TaskGraph, metas: Sequence[Meta | None], flagged: Mapping[int, Meta]) -> None:
         self._graph = graph
         self._node_at: dict[tuple[str, int], int] | None = None
         self.lost: dict[int, tuple[bytes, str]] = {}
         self._seen: dict[int, tuple[str, str]] = {}
-        named: dict[int, Meta] = {}
-        if any(map(_flags, filter(None, metas))):
-            named = {node: meta for node, meta in enumerate(metas) if meta is not None and meta.flags & _CONCERNED}
+        named = {node: meta for node, meta in flagged.items() if meta.flags & _CONCERNED}
         for nodes in graph.by_class(named).values():
             found = graph.class_of(nodes[0]).store.load_all_notes([named[node] for node in nodes])
             for node in nodes:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from binascii import Error, a2b_base64
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..base.telling import told
@@ -73,9 +73,9 @@ class NestedGraphs:
         self._around = around
         self._reasons: dict[bytes, str] = {}
 
-    def look_at(self, metas: Iterable[tuple[int, Meta]]) -> None:
+    def look_at(self, metas: Mapping[int, Meta]) -> None:
         """Look at all graphs that these results' tasks ran, in one plan."""
-        nested = {node: meta for node, meta in metas if meta.flags & NESTED}
+        nested = {node: meta for node, meta in metas.items() if meta.flags & NESTED}
         if not nested:
             return
         ran = {node: list(self._read(node)) for node in nested}
@@ -92,7 +92,7 @@ class NestedGraphs:
         if not meta.flags & NESTED:
             return ""
         if meta.commit not in self._reasons:  # another run made it after the plan
-            self.look_at([(node, meta)])
+            self.look_at({node: meta})
         return self._reasons[meta.commit]
 
     def _read(self, node: int) -> Iterator[Ran]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
@@ -209,11 +210,15 @@ class TaskGraph:
         """Read results that were made under former identities of tasks that have none by today's source."""
         found: dict[int, Former] = {}
         renamed: Renamed = {}
-        for cls, among in self.by_class(range(len(self))).items():
-            known = self.classes[cls]
-            nodes = [node for node in among if (meta := metas[node]) is None or not known.accepts(meta.source)]
-            records = {node: cast("TaskRecord", self.tasks[node]._task) for node in nodes}
-            found.update(former_results(known.config, known.store, records, renamed))
+        by_class = cache(lambda: self.by_class(range(len(self))))  # of most graphs nobody asks for it
+
+        def records_of(cls: type) -> dict[int, TaskRecord]:
+            accepts = self.classes[cls].accepts
+            without = (node for node in by_class()[cls] if (meta := metas[node]) is None or not accepts(meta.source))
+            return {node: cast("TaskRecord", self.tasks[node]._task) for node in without}
+
+        for cls, known in self.classes.items():
+            found.update(former_results(known.config, known.store, partial(records_of, cls), renamed))
         return found
 
     def ids(self) -> dict[int, int]:

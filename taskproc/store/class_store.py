@@ -60,11 +60,10 @@ class ClassStore:
         return meta if meta is not None and meta.identity == digest else None
 
     def peek_tree(self, digest: bytes) -> Meta | None:
-        """Read the provenance of the result in a task's directory, which a packed one hides.
-
-        The task was looked up before.
-        """
-        return self._peek_tree(digest, self.ids.lookup([digest]).get(digest))
+        """Read the provenance of the result in a task's directory, which a packed one hides."""
+        self.ids.look_up_all()  # as many may be asked for, one by one
+        id = self.ids.known(digest)
+        return self._peek_tree(digest, id if id >= 0 else None)
 
     def peek_earlier(self, digest: bytes) -> Meta | None:
         """Read the provenance of the result that was set aside for an attempt which left none.

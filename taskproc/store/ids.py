@@ -55,6 +55,15 @@ class IdTable:
         """Give the id of a task as far as it was looked up; -1 if it has none."""
         return self._known.get(digest, -1)
 
+    def look_up_all(self) -> None:
+        """Look up all tasks that have directories, at once, and not again until somebody is to `look_again`."""
+        if self._looked:
+            return
+        self._forget_if_replaced()
+        self._looked = True
+        if self._stamp is not None:
+            self._find_unnoted()
+
     def look_again(self) -> None:
         """Look at the directories, too, when an id is missing: another driver may have died since the last look."""
         self._looked = False
