@@ -72,7 +72,7 @@ class Explainer:
         """For each node, the first node above it that would run by itself; itself if it does, or would not run."""
         causes = list(range(len(self._graph)))
         for node in self._plan.stale:
-            if self._runs_after_upstream(node):
+            if follows_upstream(self._plan.reasons[node]):
                 causes[node] = causes[next(iter(self._plan.running_above(node)), node)]
         return causes
 
@@ -114,10 +114,6 @@ class Explainer:
         if not found and self._plan.reasons[node]:
             return [Reason("no result", self._plan.reasons[node])]
         return found or [Reason("fresh", f"its result is fresh{self._made(meta)}")]
-
-    def _runs_after_upstream(self, node: int) -> bool:
-        """Whether its upstreams are its only reason."""
-        return follows_upstream(self._plan.reasons[node])
 
     def _has_other_source(self, node: int, meta: Meta) -> bool:
         return self._plan.detect_source_change and not self._graph.class_of(node).accepts(meta.source)

@@ -4,7 +4,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal
 
 from ..base.lean import blake2b
 from ..store.meta import EXPANDS, Meta
@@ -12,7 +13,7 @@ from ..tasks.node import Node
 from ..tasks.outside import NO_INPUTS
 from ..tasks.valued import Spec
 from .displaced import Displaced, displaced
-from .growth import Growth
+from .growth import Growth, digest_of
 from .inputs import Inputs
 from .named_files import NamedFiles
 from .nested import NestedGraphs
@@ -81,7 +82,7 @@ class Plan:
         self.forced = frozenset(forced)
         self.around = around
         self.inside: Plan | None = None
-        self.nested = NestedGraphs(graph.digest, graph.notes, self._plan_inside, around)
+        self.nested = NestedGraphs(graph, self._plan_inside, around)
         self.nested.look_at(flagged)
         self.reasons = [""] * len(graph)
         self.displaced: dict[int, Displaced] = {}
@@ -202,31 +203,19 @@ class Plan:
 
     def upstreams_digest(self, node: int) -> bytes:
         """Digest the versions of a node's upstreams, all of which have results."""
-        upstreams = self.graph.upstreams[node]
-        if not upstreams:
-            return NO_UPSTREAMS
-        if self.growth is not None:
-            return _digest([self.growth.version(up) for up in upstreams])
-        metas = self.metas
-        return _digest([metas[up].version for up in upstreams])  # type: ignore[union-attr]  # all have results
+        return self._digest_above(node, "version")
 
     def upstream_values_digest(self, node: int) -> bytes:
         """Digest the digests of the values of a node's upstreams, all of which have results."""
+        return self._digest_above(node, "value")
+
+    def _digest_above(self, node: int, part: Literal["version", "value"]) -> bytes:
         upstreams = self.graph.upstreams[node]
         if not upstreams:
             return NO_UPSTREAMS
         if self.growth is not None:
-            return _digest([self.growth.value(up) for up in upstreams])
-        metas = self.metas
-        return _digest([metas[up].value for up in upstreams])  # type: ignore[union-attr]  # all have results
-
-    def node_of(self, task: Node) -> int | None:
-        """Give a task's node; None if it is no part of the graph."""
-        return self.graph.node_of.get(task._task.digest)
-
-    def task(self, node: int) -> Node:
-        """Give a node's task."""
-        return self.graph.tasks[node]
+            return digest_of(map(getattr(self.growth, part), upstreams))
+        return digest_of(map(attrgetter(part), map(self.metas.__getitem__, upstreams)))
 
     def with_inside(self) -> list[Plan]:
         """Give this plan, that of the graphs that its tasks ran inside, that of what ran inside of those, and so on."""
@@ -325,7 +314,3 @@ def kind_of_reason(reason: str) -> str:
     'an input changed'
     """
     return "an input changed" if reason.startswith(_ITS_INPUTS) else general_reason(reason)
-
-
-def _digest(parts: Iterable[bytes]) -> bytes:
-    return blake2b(b"".join(parts), digest_size=16).digest()

@@ -117,7 +117,7 @@ class Growth:
         meta, inner = self._meta(node), self.returned[node]
         versions = [meta.version, *map(self.version, inner)]
         values = [meta.value, *map(self.value, inner)]
-        self._sums[node] = _digest(versions), _digest(values)
+        self._sums[node] = digest_of(versions), digest_of(values)
 
     def _meta(self, node: int) -> Meta:
         meta = self._metas[node]
@@ -361,5 +361,6 @@ class _Judging:
         return [*circle[at:], *circle[: at + 1]]
 
 
-def _digest(parts: Iterable[bytes]) -> bytes:
+def digest_of(parts: Iterable[bytes]) -> bytes:
+    """Digest several digests together."""
     return blake2b(b"".join(parts), digest_size=16).digest()

@@ -4,8 +4,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
 from ..store.meta import Meta
@@ -15,26 +15,14 @@ from ..tasks.outside import CHANGED_MEANWHILE, NO_INPUTS, Seen, digest_of_all, k
 from ..tasks.valued import Spec, spec_of
 
 if TYPE_CHECKING:
-    from ..store.cache import Cache
     from ..store.remembered import Remembered
-    from ..tasks.config import TaskConfig
     from ..tasks.node import Node
+    from .nodes import TaskGraph
 
     OfClass = Mapping[type, tuple[Spec, ...]]
 
 _MOST_TOLD = 5
 _LOGGER = logging.getLogger(__name__)
-
-
-class _Graph(Protocol):
-    """What is asked of a `TaskGraph`."""
-
-    cache: Cache
-
-    @property
-    def tasks(self) -> Sequence[Node]: ...
-    @property
-    def classes(self) -> Mapping[type, Any]: ...
 
 
 class Inputs:
@@ -49,7 +37,7 @@ class Inputs:
             notes, for a node of which one is missing.
     """
 
-    def __init__(self, graph: _Graph, packages: Callable[[], OfClass]) -> None:
+    def __init__(self, graph: TaskGraph, packages: Callable[[], OfClass]) -> None:
         self._graph = graph
         self._packages = packages
         self._specs: dict[int, tuple[Spec, ...]] = {}
@@ -63,7 +51,9 @@ class Inputs:
     def extend(self, first: int) -> None:
         """Look at the inputs of the tasks from one on, which are new."""
         packages = self._packages()
-        of_class = {cls: (*config.inputs, *packages.get(cls, ())) for cls, config in _configs(self._graph)}
+        of_class = {
+            cls: (*known.config.inputs, *packages.get(cls, ())) for cls, known in self._graph.classes.items()
+        }
         new = _specs_of(self._graph.tasks[first:], of_class, first)
         if new:
             self._specs.update(new)
@@ -193,11 +183,6 @@ class Inputs:
                 is_whole = not any(spec in self._problems for spec in own)
                 digests[own] = digest_of_all([self._seen[spec] for spec in own]) if is_whole else b""
             self.wanted[node] = digests[own]
-
-
-def _configs(graph: _Graph) -> Iterator[tuple[type, TaskConfig]]:
-    for cls in graph.classes:
-        yield cls, cls._task_config  # type: ignore[attr-defined]  # a task's
 
 
 def _specs_of(tasks: Sequence[Node], of_class: OfClass, first: int) -> dict[int, tuple[Spec, ...]]:

@@ -9,21 +9,15 @@ from ..base.telling import told
 from ..store.meta import NESTED, Meta
 from ..tasks.anew import construct_anew
 from ..tasks.node import Node
+from .nodes import TaskGraph
 
 
 class Planned(Protocol):
     """What is asked of the plan of such graphs (`graph.Plan`)."""
 
+    graph: TaskGraph
     metas: list[Meta | None]
     reasons: list[str]
-
-    def node_of(self, task: Node) -> int | None:
-        """Give a task's node."""
-        ...
-
-    def task(self, node: int) -> Node:
-        """Give a node's task."""
-        ...
 
     def cause(self, node: int) -> int:
         """Find the node above one that runs because of which it does."""
@@ -50,8 +44,7 @@ class NestedGraphs:
     """The graphs that the tasks of a graph ran inside, constructed and looked at anew.
 
     Args:
-        digest_of: Gives the identity of a node of the graph around.
-        notes_of: Reads the notes beside the result of one.
+        graph: The graph around.
         plan_of: Plans several tasks at once.
         around: The digests of the tasks whose own graphs inside are being looked at.
 
@@ -61,14 +54,12 @@ class NestedGraphs:
 
     def __init__(
         self,
-        digest_of: Callable[[int], bytes],
-        notes_of: Callable[[int], Mapping[str, Any]],
+        graph: TaskGraph,
         plan_of: Callable[[Sequence[Node], frozenset[bytes]], Planned],
         around: frozenset[bytes],
     ) -> None:
         self.ran: dict[bytes, list[Ran]] = {}
-        self._digest_of = digest_of
-        self._notes_of = notes_of
+        self._graph = graph
         self._plan_of = plan_of
         self._around = around
         self._reasons: dict[bytes, str] = {}
@@ -79,7 +70,7 @@ class NestedGraphs:
         if not nested:
             return
         ran = {node: list(self._read(node)) for node in nested}
-        around = self._around | {self._digest_of(node) for node in nested}
+        around = self._around | {self._graph.digest(node) for node in nested}
         tasks = {one.task._task.digest: one.task for each in ran.values() for one in each if one.task is not None}
         looked_at = [task for digest, task in tasks.items() if digest not in around]
         plan = self._plan_of(looked_at, around) if looked_at else None
@@ -97,7 +88,8 @@ class NestedGraphs:
 
     def _read(self, node: int) -> Iterator[Ran]:
         """Construct what a task's notes tell of."""
-        found = self._notes_of(node).get("nested")
+        notes = self._graph.class_of(node).store.load_notes(self._graph.digest(node))
+        found = notes.get("nested")
         if not isinstance(found, Mapping) or not found:
             yield Ran("a graph", b"", None, "what it was is not noted")
             return
@@ -120,7 +112,7 @@ def _why_stale(ran: Ran, plan: Planned | None) -> str:
     begin = f"{ran.label}, whose graph it ran inside,"
     if ran.task is None:
         return f"{begin} cannot be constructed any more: {ran.error}"
-    node = plan.node_of(ran.task) if plan is not None else None
+    node = plan.graph.node_of.get(ran.task._task.digest) if plan is not None else None
     if plan is None or node is None:
         return f"{begin} runs a graph that needs it"
     if not plan.reasons[node]:
@@ -129,4 +121,4 @@ def _why_stale(ran: Ran, plan: Planned | None) -> str:
     cause = plan.cause(node)
     if cause == node:
         return f"{begin} would run: {plan.reasons[node]}"
-    return f"{begin} would run, because of {plan.task(cause)!r}: {plan.reasons[cause]}"
+    return f"{begin} would run, because of {plan.graph.tasks[cause]!r}: {plan.reasons[cause]}"

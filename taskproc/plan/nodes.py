@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from ..base.errors import TaskDefinitionError
 from ..store.cache import Cache
@@ -153,10 +153,6 @@ class TaskGraph:
     def digest(self, node: int) -> bytes:
         """Give the identity of a node's task."""
         return self._digests[node]
-
-    def notes(self, node: int) -> dict[str, Any]:
-        """Read the notes beside the result of a node's task."""
-        return self.class_of(node).store.load_notes(self.digest(node))
 
     def by_class(self, nodes: Iterable[int]) -> dict[type, list[int]]:
         """Group nodes by the classes of their tasks."""

@@ -208,22 +208,13 @@ class ClassStore:
 
     def save_source(self, digest: bytes, text: str) -> None:
         """Keep the normalised source that results name by its digest."""
-        path = f"{self.directory}/sources/{digest.hex()}.txt"
-        if os.path.exists(path):
-            return
-        with locked(os.path.dirname(path)):
-            # One name for all drivers, so that what a killed one left is taken up by the next.
-            files.write_text(f"{path}.tmp", text)
-            os.replace(f"{path}.tmp", path)
+        _write_once(f"{self.directory}/sources/{digest.hex()}.txt", text)
 
     def save_signature(self, signature: Mapping[str, Any]) -> None:
         """Keep of which arguments identities are made, so that results are found when there are others."""
         text = json.dumps(signature, sort_keys=True)
-        path = f"{self.directory}/signatures/{blake2b(text.encode(), digest_size=8).hexdigest()}.json"
-        if not os.path.exists(path):
-            with locked(os.path.dirname(path)):
-                files.write_text(f"{path}.tmp", text)
-                os.replace(f"{path}.tmp", path)
+        name = blake2b(text.encode(), digest_size=8).hexdigest()
+        _write_once(f"{self.directory}/signatures/{name}.json", text)
 
     def signatures(self) -> list[dict[str, Any]]:
         """Read of which arguments identities are, and were, made."""
@@ -237,10 +228,9 @@ class ClassStore:
     def add_former_name(self, name: str) -> None:
         """Note that the class was called otherwise, and take over the sources that it had."""
         origin = ClassStore(self.beside(name))
-        names = dict.fromkeys([*self.former_names(), name, *origin.former_names()])
-        make_directories(self.directory)
-        files.write_text(f"{self.directory}/{_FORMER}.tmp", json.dumps({"names": list(names)}))
-        os.replace(f"{self.directory}/{_FORMER}.tmp", f"{self.directory}/{_FORMER}")
+        with locked(self.directory):
+            names = dict.fromkeys([*self.former_names(), name, *origin.former_names()])
+            _replace(f"{self.directory}/{_FORMER}", json.dumps({"names": list(names)}))
         for digest in origin.sources():
             text = origin.load_source(digest)
             if text is not None:
@@ -276,8 +266,7 @@ class ClassStore:
         path = self._accepted_path(digest)
         with locked(os.path.dirname(path)):
             lines = {one.hex() for one in [*self.accepted_sources(digest), *stored]}
-            files.write_text(f"{path}.tmp", "".join(f"{line}\n" for line in sorted(lines)))
-            os.replace(f"{path}.tmp", path)
+            _replace(path, "".join(f"{line}\n" for line in sorted(lines)))
 
     def accepted_sources(self, digest: bytes) -> set[bytes]:
         """Read which sources were said to be as good as the one of that digest."""
@@ -320,3 +309,17 @@ class ClassStore:
         if id is None:
             return None
         return self.peek_instance(self.instance_directory(id), digest)
+
+
+def _write_once(path: str, text: str) -> None:
+    """Write a file that is the same for all who write it."""
+    if not os.path.exists(path):
+        with locked(os.path.dirname(path)):
+            _replace(path, text)
+
+
+def _replace(path: str, text: str) -> None:
+    """Write a file as a whole; its directory is locked."""
+    # One name for all drivers, so that what a killed one left is taken up by the next.
+    files.write_text(f"{path}.tmp", text)
+    os.replace(f"{path}.tmp", path)

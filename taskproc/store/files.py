@@ -423,11 +423,7 @@ def put_back(directory: str, commit: bytes) -> bool:
         commit: The result's commit id.
     """
     earlier = f"{directory}/{EARLIER}"
-    try:
-        meta = peek(f"{earlier}/{RESULT}")
-    except DamagedResultError:
-        return False
-    if meta is None or meta.commit != commit:
+    if not _holds(earlier, commit):
         return False
     clean(directory, keep=(EARLIER,))
     for name in sorted(os.listdir(earlier), key=lambda name: name == RESULT):
@@ -445,11 +441,7 @@ def take_over(before: str, now: str, commit: bytes, identity: bytes) -> bool:
         commit: Its commit id.
         identity: Its new identity.
     """
-    try:
-        meta = peek(f"{before}/{RESULT}")
-    except DamagedResultError:
-        return False
-    if meta is None or meta.commit != commit:
+    if not _holds(before, commit):
         return False
     if before != now:
         remove(now)
@@ -460,6 +452,15 @@ def take_over(before: str, now: str, commit: bytes, identity: bytes) -> bool:
         file.seek(META_AT)  # where it is the first
         file.write(identity)
     return True
+
+
+def _holds(directory: str, commit: bytes) -> bool:
+    """Whether the result in a directory is this very one."""
+    try:
+        meta = peek(f"{directory}/{RESULT}")
+    except DamagedResultError:
+        return False
+    return meta is not None and meta.commit == commit
 
 
 def forget_earlier(directory: str) -> None:
