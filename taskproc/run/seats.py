@@ -29,6 +29,7 @@ class Seats:
         self._plan = plan
         self._is_packed_class = is_packed_class
         self._packed: set[type] = set()
+        self._ready: dict[type, bytes] = {}  # the classes whose directories are, with their sources then
         self._set_aside: set[int] = set()
         self._results: dict[type, Path] = {}
 
@@ -49,10 +50,9 @@ class Seats:
 
     def _allot_in(self, cls: type, nodes: list[int]) -> None:
         known = self._graph.classes[cls]
-        known.store.make_ready()
-        if known.text is not None:
-            known.store.save_source(known.source, known.text)
-        known.store.save_signature(signature(known.config))
+        if self._ready.get(cls) != known.source:  # a run that grows comes here often
+            self._make_ready(known)
+            self._ready[cls] = known.source
         self._rename(known, nodes)
         if self._is_packed_class(known):
             self._packed.add(cls)
@@ -61,6 +61,12 @@ class Seats:
             ids = known.store.allot([self._graph.digest(node) for node in nodes])
             for node in nodes:
                 self.ids[node] = ids[self._graph.digest(node)]
+
+    def _make_ready(self, known: TaskClass) -> None:
+        known.store.make_ready()
+        if known.text is not None:
+            known.store.save_source(known.source, known.text)
+        known.store.save_signature(signature(known.config))
 
     def _rename(self, known: TaskClass, nodes: list[int]) -> None:
         """Let results that were made under a former identity of the class's tasks stay in their directories."""

@@ -72,14 +72,19 @@ def digest_of(path: str, on_read: Callable[[int], object] = lambda _: None) -> s
     Raises:
         OSError: It cannot be read.
     """
+    with open(path, "rb", buffering=0) as file:
+        return content_digest(file, on_read).hex()
+
+
+def content_digest(file: Any, on_read: Callable[[int], object] = lambda _: None) -> bytes:
+    """Digest what an open file holds, likewise, to 16 bytes."""
     hashed = blake2b(digest_size=16)
     buffer = bytearray(_CHUNK)
     view = memoryview(buffer)
-    with open(path, "rb", buffering=0) as file:
-        while size := file.readinto(buffer):
-            hashed.update(view[:size])
-            on_read(size)
-    return hashed.hexdigest()
+    while size := file.readinto(buffer):
+        hashed.update(view[:size])
+        on_read(size)
+    return hashed.digest()
 
 
 def below(directory: str) -> Iterator[tuple[str, os.DirEntry[str]]]:

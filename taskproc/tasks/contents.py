@@ -11,6 +11,7 @@ import stat
 import time
 
 from ..base.lean import NamedTuple, blake2b
+from ..store.named_files import content_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 
 _RECENT = 2_000_000_000  # nanoseconds: the coarsest clock of a file system that is in use
-_CHUNK = 1 << 20
 _TRIES = 3
 _LARGE = 1 << 26  # bytes
 _MOST_LISTED = 1000  # files
@@ -79,9 +79,9 @@ def file_content(path: str, memory: Memory) -> Content:
     before, after, digest = status, status, b""
     for _ in range(_TRIES):
         begun = time.time_ns()
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
-            digest = _read(file)
+            digest = content_digest(file)
             after = os.fstat(file.fileno())
         if _marks(before) == _marks(after):
             break
@@ -169,13 +169,6 @@ def size_text(size: float) -> str:
     while size >= 1000 and unit != "PB":
         size, unit = size / 1000, next(units)
     return f"{size:.1f} {unit}"
-
-
-def _read(file: Any) -> bytes:
-    hashed = blake2b(digest_size=16)
-    while chunk := file.read(_CHUNK):
-        hashed.update(chunk)
-    return hashed.digest()
 
 
 def _marks(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -76,7 +76,7 @@ def test_what_is_known_is_not_read_again(tmp_path: Path, monkeypatch: pytest.Mon
         Path(path).write_text(path)
     task = All("Read", paths)
     task.run_graph(backend="thread")
-    monkeypatch.setattr(contents, "_read", None)
+    monkeypatch.setattr(contents, "content_digest", None)
     assert plan(task).stale == []
 
 
